@@ -1,0 +1,41 @@
+"""Progress bars for long work, on the terminal, in notebooks and in the logs of containers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm.auto import tqdm
+
+from .engines.base import TrainingProgress
+
+_LOG_INTERVAL_S = 30
+"""Seconds between lines where the output is a log file, so that a day of work stays readable."""
+
+
+@contextmanager
+def show_training(description: str) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Show epoch, loss and time left of a training."""
+    with tqdm(desc=description, unit="epoch", mininterval=_interval()) as bar:
+
+        def update(progress: TrainingProgress) -> None:
+            bar.total = progress.total
+            losses = [value for name, value in progress.metrics.items() if "train.total" in name]
+            if losses:
+                bar.set_postfix_str(f"loss {losses[0]:.5f}", refresh=False)
+            bar.update(progress.epoch - bar.n)
+
+        yield update
+        bar.refresh()
+
+
+@contextmanager
+def show_frames(description: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show frames done, and time left where the number of frames is known."""
+    with tqdm(desc=description, total=total, unit="frame", mininterval=_interval()) as bar:
+        yield lambda done: bar.update(done - bar.n)
+
+
+def _interval() -> float:
+    return 0.3 if sys.stderr.isatty() or "ipykernel" in sys.modules else _LOG_INTERVAL_S

@@ -1,0 +1,191 @@
+"""Run directories: one folder per long computation, found again whatever happened after it.
+
+A run is identified by the row it is for and by everything its result depends on (parameters,
+hashes of labels, model and videos). Its folder is built under ``.attempts``, gets a manifest, and
+is published by one rename. If the worker dies before the result is in the database, the next
+``populate`` asks for the same identity, finds the folder and only inserts. A folder without a
+manifest is never a result; one whose inputs differ is another run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ResultError
+from .files import (
+    attempt_folder,
+    dump_json,
+    find_changed,
+    fingerprint,
+    hash_json,
+    list_files,
+    make_folder,
+    publish,
+    slugify,
+    write_new,
+)
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What makes two runs the same run.
+
+    Attributes:
+        kind: ``training``, ``evaluation`` or ``inference``.
+        key: Primary key of the row the run is for.
+        inputs: Everything else the result depends on, as plain values.
+    """
+
+    kind: str
+    key: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The identity as the manifest holds it."""
+        identity = {"kind": self.kind, "key": dict(self.key), "inputs": dict(self.inputs)}
+        return json.loads(dump_json(identity))
+
+    @property
+    def name(self) -> str:
+        """Folder name: readable, and distinct for distinct identities."""
+        values = "-".join(slugify(str(value), 20) for value in self.key.values())
+        return f"{slugify(values, 60)}-{hash_json(self.plain)[:16]}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A published run.
+
+    Attributes:
+        directory: Its folder.
+        result: What the computation reported, as plain values.
+        finished_at: When it was published, UTC.
+    """
+
+    directory: Path
+    result: dict[str, Any]
+    finished_at: datetime.datetime
+
+
+class Attempt:
+    """A run in the making: work in `directory`, then call `finish`."""
+
+    def __init__(self, directory: Path, target: Path, identity: RunIdentity) -> None:
+        self.directory = directory
+        self._target = target
+        self._identity = identity
+
+    def finish(self, result: Mapping[str, Any]) -> Run:
+        """Write the manifest and publish the folder.
+
+        When another worker published the same run first, that one is returned and this attempt is
+        discarded: a result is published once.
+        """
+        # Links lead out of the folder (labelled frames); they help a reader but are no result.
+        manifest = {
+            "format": _FORMAT,
+            "identity": self._identity.plain,
+            "result": json.loads(dump_json(dict(result))),
+            "files": fingerprint(self.directory),
+            "finished_at": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        }
+        write_new(self.directory / MANIFEST, json.dumps(manifest, indent=1))
+        publish(self.directory, self._target)
+        published = _read_run(self._target, self._identity)
+        if published is None:
+            raise ResultError(
+                f"'{self._target}' exists but is not the run that was to be published there. Move "
+                "it away and populate again."
+            )
+        return published
+
+
+@contextmanager
+def start_run(parent: Path, identity: RunIdentity) -> Iterator[Attempt]:
+    """Begin a run whose folder will be published in ``parent``; failing leaves nothing behind."""
+    with attempt_folder(parent, identity.name) as folder:
+        yield Attempt(folder, parent / identity.name, identity)
+
+
+def find_run(parent: Path, identity: RunIdentity) -> Run | None:
+    """Find the finished run with this identity, with every file as it was when published.
+
+    A damaged run is set aside under another name and reported, so that the work is done again.
+    """
+    run = _read_run(parent / identity.name, identity)
+    if run is not None:
+        logger.info("Found finished %s in '%s'; not computing again.", identity.kind, run.directory)
+    return run
+
+
+def open_run(folder: Path) -> Run:
+    """Open a published run by its folder.
+
+    Raises:
+        ResultError: It is missing or was changed since it was published.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        problem = ", ".join(find_changed(folder, manifest["files"]))
+    except (OSError, ValueError, KeyError) as error:
+        manifest, problem = {}, str(error)
+    if problem:
+        raise ResultError(
+            f"The run directory '{folder}' is missing or damaged ({problem}). Restore it from a "
+            "backup, or delete its row and populate again."
+        )
+    return _to_run(folder, manifest)
+
+
+def _to_run(folder: Path, manifest: dict[str, Any]) -> Run:
+    finished_at = datetime.datetime.fromisoformat(manifest["finished_at"])
+    return Run(folder, manifest["result"], finished_at.replace(tzinfo=None))
+
+
+def _read_run(folder: Path, identity: RunIdentity) -> Run | None:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError):
+        manifest = {}
+    problem = _find_problem(folder, manifest, identity)
+    if problem:
+        _set_aside(folder, problem)
+        return None
+    return _to_run(folder, manifest)
+
+
+def _find_problem(folder: Path, manifest: dict[str, Any], identity: RunIdentity) -> str | None:
+    if manifest.get("format") != _FORMAT:
+        return "its manifest cannot be read"
+    if manifest["identity"] != identity.plain:
+        return "its manifest is of another run"
+    changed = find_changed(folder, manifest["files"])
+    return f"changed since it was published: {', '.join(changed)}" if changed else None
+
+
+def _set_aside(folder: Path, why: str) -> None:
+    damaged = make_folder(folder.parent, ".damaged") / f"{folder.name}.{hash_json(why)[:8]}"
+    logger.warning("'%s' is not used (%s); it is moved to '%s'.", folder, why, damaged)
+    count = len(list_files(damaged.parent))
+    folder.rename(damaged.with_name(f"{damaged.name}-{count}"))
+
+
+def list_runs(parent: Path) -> list[Path]:
+    """List the published runs directly below a folder."""
+    if not parent.is_dir():
+        return []
+    return sorted(path.parent for path in parent.glob(f"*/{MANIFEST}"))

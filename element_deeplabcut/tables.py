@@ -1,0 +1,156 @@
+"""What the schema modules share: activation, and checks of rows before they are inserted."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+import datajoint as dj
+
+from .errors import DatabaseError, ParameterError, QueryError, SetupError
+from .linking import check_relative
+
+logger = logging.getLogger(__name__)
+
+
+def load_linking_module(linking_module: str | ModuleType | None, schema: str) -> ModuleType:
+    """Return the linking module, importing it when given by name.
+
+    Raises:
+        SetupError: None was given, or it is not a module.
+    """
+    if isinstance(linking_module, str):
+        linking_module = importlib.import_module(linking_module)
+    if not isinstance(linking_module, ModuleType):
+        raise SetupError(
+            f"{schema}.activate() needs linking_module: the module (or its name) that provides the "
+            "lab's tables and directories. In a pipeline script: linking_module=__name__."
+        )
+    return linking_module
+
+
+def check_collation(schema: Any) -> None:
+    """Warn when the database cannot tell ``Nose`` from ``nose``, or cannot hold every name.
+
+    A warning, not an error, because the other schemas of a lab usually share the collation, and
+    foreign keys need them to.
+    """
+    row = schema.connection.query(
+        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
+        " WHERE SCHEMA_NAME=%s",
+        args=(schema.database,),
+    ).fetchone()
+    if row is None:
+        return
+    charset, collation = row
+    if not charset.startswith("utf8") or is_case_blind(collation):
+        logger.warning(
+            "The database `%s` uses the character set %s with the collation %s: names that differ "
+            "in case only are taken for one, and names outside that character set are refused. "
+            "For new databases use: ALTER DATABASE `%s` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+            schema.database, charset, collation, schema.database,
+        )  # fmt: skip
+
+
+def is_case_blind(collation: str) -> bool:
+    """Whether a collation takes names that differ in case only for one."""
+    return collation.lower().endswith("_ci")
+
+
+def check_distinct_names(table: Any, column: str, names: Iterable[str]) -> None:
+    """Insist that the server can tell names apart that are to be keys of different rows.
+
+    Raises:
+        DatabaseError: Two differ in case only and the column is case-blind.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name and _column_is_case_blind(table, column):
+            raise DatabaseError(
+                f"'{other}' and '{name}' differ in case only, and this database takes them for one "
+                "name. Rename one of them, or convert the tables to the collation utf8mb4_bin."
+            )
+
+
+def _column_is_case_blind(table: Any, column: str) -> bool:
+    row = table.connection.query(
+        "SELECT COLLATION_NAME FROM information_schema.COLUMNS"
+        " WHERE TABLE_SCHEMA=%s AND TABLE_NAME=%s AND COLUMN_NAME=%s",
+        args=(table.database, table.table_name, column),
+    ).fetchone()
+    return row is not None and is_case_blind(row[0])
+
+
+def check_lengths(table: Any, row: Mapping[str, Any]) -> None:
+    """Insist that every text of a row fits its column.
+
+    Raises:
+        ParameterError: One does not.
+    """
+    for name, attribute in table.heading.attributes.items():
+        size = re.fullmatch(r"varchar\((\d+)\)", attribute.type)
+        value = row.get(name)
+        if size and isinstance(value, str) and len(value) > int(size[1]):
+            raise ParameterError(
+                f"{name} has {len(value)} characters ('{value[:60]}...') and its column holds "
+                f"{size[1]}. Shorten it."
+            )
+
+
+def fetch_one(query: Any, what: str) -> dict[str, Any]:
+    """Fetch the one row of a query.
+
+    Raises:
+        QueryError: It matches none, or several.
+    """
+    rows = query.fetch(as_dict=True, limit=2)
+    if len(rows) != 1:
+        n_rows = len(query)
+        hint = "Check the key." if not rows else "Give a key that matches exactly one."
+        raise QueryError(f"The restriction matches {n_rows} rows of {what}. {hint}")
+    return rows[0]
+
+
+class RelativePaths:
+    """Mixin of tables that hold paths: every inserted one must be relative to a root.
+
+    Attributes:
+        path_columns: Names of the columns.
+    """
+
+    path_columns: tuple[str, ...] = ("file_path",)
+
+    def insert(self, rows: Any, **options: Any) -> None:
+        """Insert rows after checking their paths; see ``datajoint.Table.insert``.
+
+        Raises:
+            PathError: A path is absolute or climbs out of its root.
+        """
+        if isinstance(rows, Iterable) and not _is_table_like(rows):
+            rows = list(rows)
+            for row in rows:
+                self._check_paths(row)
+        super().insert(rows, **options)  # type: ignore[misc]
+
+    def _check_paths(self, row: Any) -> None:
+        names = self.heading.names  # type: ignore[attr-defined]
+        for column in self.path_columns:
+            if isinstance(row, Mapping):
+                value = row.get(column)
+            elif isinstance(row, (list, tuple)) and len(row) == len(names):
+                value = row[names.index(column)]
+            else:
+                continue
+            if value:
+                check_relative(str(value))
+        if isinstance(row, Mapping):
+            check_lengths(self, row)
+
+
+def _is_table_like(rows: Any) -> bool:
+    return isinstance(rows, dj.expression.QueryExpression) or hasattr(rows, "to_records")

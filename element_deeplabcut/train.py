@@ -1,0 +1,238 @@
+"""Schema ``train``: which networks to train on which labels, and what came of it.
+
+Activate it beside the lab's own tables::
+
+    train.activate("lab_train", linking_module=__name__)
+
+The linking module provides ``get_dlc_root_data_dir()`` and, if it likes,
+``get_dlc_processed_data_dir()``.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import datajoint as dj
+
+from .blobs import BLOB
+from .compute.training import TrainingJob, TrainingResult, run_training
+from .errors import ParameterError, SetupError
+from .linking import Roots, check_linking_module, read_roots
+from .params import check_training_params, hash_params
+from .tables import RelativePaths, check_collation, check_lengths, load_linking_module
+
+schema = dj.schema()
+_linking_module: ModuleType | None = None
+
+
+def activate(
+    train_schema_name: str,
+    *,
+    create_schema: bool = True,
+    create_tables: bool = True,
+    linking_module: str | ModuleType | None = None,
+) -> None:
+    """Activate the schema.
+
+    Args:
+        train_schema_name: Name of the database schema.
+        create_schema: Create it if it does not exist.
+        create_tables: Create tables that do not exist.
+        linking_module: Module, or its name, that provides ``get_dlc_root_data_dir()``.
+
+    Raises:
+        SetupError: The linking module is missing or lacks something.
+    """
+    global _linking_module
+    module = load_linking_module(linking_module, "train")
+    check_linking_module(module, ("get_dlc_root_data_dir",))
+    _linking_module = module
+    schema.activate(
+        train_schema_name,
+        create_schema=create_schema,
+        create_tables=create_tables,
+        add_objects=module.__dict__,
+    )
+    check_collation(schema)
+
+
+def get_roots() -> Roots:
+    """Return the lab's directories.
+
+    Raises:
+        SetupError: The schema is not active, or a root does not exist.
+    """
+    if _linking_module is None:
+        raise SetupError("Call train.activate(...) first.")
+    return read_roots(_linking_module)
+
+
+@schema
+class VideoSet(dj.Manual):
+    """Set of labelled videos that a network is trained on.
+
+    Attributes:
+        video_set_id (int): Number of the set.
+    """
+
+    definition = """
+    # Labelled videos that a network is trained on
+    video_set_id : int
+    """
+
+    class File(RelativePaths, dj.Part):
+        """File that stands for a labelled-data folder: a video, or any file of that folder.
+
+        The training set is exactly the folders these files stand for. A set without files stands
+        for every labelled folder of the project.
+
+        Attributes:
+            VideoSet (foreign key): Set it belongs to.
+            file_id (int): Number within the set.
+            file_path (varchar(255)): POSIX path relative to a root directory.
+        """
+
+        definition = """
+        # File that stands for a labelled-data folder of a DeepLabCut project
+        -> master
+        file_id   : int
+        ---
+        file_path : varchar(255)  # relative to a root directory
+        """
+
+
+@schema
+class TrainingParamSet(dj.Lookup):
+    """Parameters of a training.
+
+    Attributes:
+        paramset_idx (smallint): Number of the set.
+        paramset_desc (varchar(128)): What it is for, in words.
+        param_set_hash (uuid): Hash of ``params``, independent of key order.
+        params (longblob): Parameters by their DeepLabCut 3 names; see `element_deeplabcut.params`.
+    """
+
+    definition = f"""
+    # Parameters of a training
+    paramset_idx   : smallint
+    ---
+    paramset_desc  : varchar(128)  # what it is for
+    param_set_hash : uuid          # hash of params
+    unique index (param_set_hash)
+    params         : {BLOB}      # by DeepLabCut 3 names
+    """
+
+    @classmethod
+    def insert_new_params(
+        cls, paramset_desc: str, params: dict[str, Any], paramset_idx: int | None = None
+    ) -> int:
+        """Check and insert parameters.
+
+        Args:
+            paramset_desc: What they are for, in words.
+            params: Parameters; ``shuffle`` and ``trainingsetindex`` are required. The dictionary
+                is not changed.
+            paramset_idx: Number to use; None takes the next free one.
+
+        Returns:
+            The number of the set: that of an existing one when it holds the same parameters.
+
+        Raises:
+            ParameterError: A parameter is not valid, the number is taken by other parameters, or
+                another number was asked for parameters that are there already.
+        """
+        checked = check_training_params(params)
+        digest = hash_params(checked)
+        table = cls()
+        known = (table & {"param_set_hash": digest}).fetch("paramset_idx")
+        if len(known):
+            existing = int(known[0])
+            if paramset_idx not in (None, existing):
+                raise ParameterError(
+                    f"paramset_idx {existing} already holds these parameters; use that one."
+                )
+            return existing
+        if paramset_idx is None:
+            paramset_idx = int(max(table.fetch("paramset_idx"), default=-1)) + 1
+        elif table & {"paramset_idx": paramset_idx}:
+            raise ParameterError(
+                f"paramset_idx {paramset_idx} holds other parameters already. Leave it out to take "
+                "the next free number."
+            )
+        row = {
+            "paramset_idx": paramset_idx,
+            "paramset_desc": paramset_desc,
+            "param_set_hash": digest,
+            "params": checked,
+        }
+        check_lengths(table, row)
+        table.insert1(row)
+        return paramset_idx
+
+
+@schema
+class TrainingTask(RelativePaths, dj.Manual):
+    """Training to be done.
+
+    Attributes:
+        VideoSet (foreign key): What to train on.
+        TrainingParamSet (foreign key): How to train.
+        training_id (int): Number that tells repetitions apart.
+        model_prefix (varchar(32)): DeepLabCut's model prefix.
+        project_path (varchar(255)): Project relative to a root; '' for the one project that holds
+            the video set's files.
+    """
+
+    definition = """
+    # Training to be done
+    -> VideoSet
+    -> TrainingParamSet
+    training_id     : int
+    ---
+    model_prefix='' : varchar(32)
+    project_path='' : varchar(255)  # DeepLabCut project, relative to a root directory
+    """
+
+    path_columns = ("project_path", "model_prefix")
+
+
+@schema
+class ModelTraining(dj.Computed):
+    """Finished training.
+
+    ``populate(make_kwargs={"device": "cuda:1"})`` chooses the device; by default the GPU if there
+    is one. The trained network lies in a run directory below the processed directory; register it
+    with ``model.Model.insert_from_training``.
+
+    Attributes:
+        TrainingTask (foreign key): What was to be done.
+        latest_snapshot (int unsigned): Highest number of epochs among the snapshots at the end.
+        config_template (longblob): The project's config it was trained with.
+        run_info (longblob): Provenance: versions, host, device, duration_s, best_snapshot, split
+            (row numbers of the label table), labels_hash, run_directory.
+    """
+
+    definition = f"""
+    # Finished training
+    -> TrainingTask
+    ---
+    latest_snapshot : int unsigned  # epochs or iterations of the last snapshot
+    config_template : {BLOB}      # project config it was trained with
+    run_info        : {BLOB}      # how it came to be
+    """
+
+    def make_fetch(self, key: dict[str, Any], device: str | None = None) -> tuple[Any, ...]:
+        """Fetch what the task says."""
+        task = TrainingTask * TrainingParamSet & key
+        params, project_path, prefix = task.fetch1("params", "project_path", "model_prefix")
+        files = (VideoSet.File & key).fetch("file_path", order_by="file_id")
+        return params, project_path, prefix, tuple(files), device
+
+    def make_compute(self, key: dict[str, Any], *task: Any) -> tuple[TrainingResult]:
+        """Train, or find the training finished before."""
+        return (run_training(TrainingJob(key, *task), get_roots()),)
+
+    def make_insert(self, key: dict[str, Any], result: TrainingResult) -> None:
+        """Record the training."""
+        self.insert1({**key, **vars(result)})

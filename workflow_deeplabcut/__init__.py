@@ -1,0 +1,1 @@
+"""A complete pipeline for markerless pose estimation, built on Element DeepLabCut."""
