@@ -266,10 +266,7 @@ def _decode_all(
     except av.FFmpegError as error:
         raise _damaged(file, n_frames, str(error.strerror)) from error
     if size is None:
-        raise VideoError(
-            f"'{show_path(file)}' holds no frame that can be decoded. Copy it again from where it "
-            "was recorded, or leave it out."
-        )
+        raise _no_frame(file)
     if n_frames < len(stamps):
         raise _frames_missing(file, len(stamps) - n_frames, len(stamps))
     if progress is not None:
@@ -282,6 +279,13 @@ def _displayed_size(frame: av.VideoFrame) -> tuple[int, int]:
     if frame.rotation % 180 == 90:
         return frame.height, frame.width
     return frame.width, frame.height
+
+
+def _no_frame(file: Path) -> VideoError:
+    return VideoError(
+        f"'{show_path(file)}' holds no frame that can be decoded. Copy it again from where it was "
+        "recorded, or leave it out."
+    )
 
 
 def _damaged(file: Path, n_decoded: int, reason: str) -> VideoError:
@@ -366,7 +370,7 @@ def _constant_rate(
 def _undo_rounding(rate: Fraction) -> Fraction:
     """Undo a container's rounding of an NTSC rate (Matroska's 59.94 reads 19001/317)."""
     ntsc = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
-    return ntsc if abs(rate / ntsc - 1) < NTSC_TOLERANCE else rate
+    return ntsc if abs(rate - ntsc) < NTSC_TOLERANCE * rate else rate
 
 
 def _no_rate(file: Path) -> VideoError:

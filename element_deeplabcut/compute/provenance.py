@@ -26,7 +26,7 @@ class Stopwatch:
             and whatever the engine says of its versions.
         """
         return {
-            "started_at": self._started_at.isoformat(timespec="seconds"),
+            "started_at": self._started_at.isoformat(),
             "duration_s": round(time.perf_counter() - self._started, 3),
             "host": socket.gethostname(),
             "python": platform.python_version(),

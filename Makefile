@@ -1,0 +1,35 @@
+# `make` lists the targets. Every target sets up what it needs first; a second time that is quick.
+
+ENGINE ?= pytorch
+PYTEST_ARGS ?=
+PY := .venv/bin/python
+
+# More threads than free cores make training many times slower (OpenMP spins).
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
+
+# An empty environment has no PATH, and then make finds nothing. Database servers live in sbin.
+PATH ?= /usr/local/bin:/usr/bin:/bin
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+setup:  ## install what is missing into .venv (PYTHON=... picks the interpreter)
+	@bash scripts/setup.sh
+
+demo: setup  ## train, evaluate and run a model on rendered videos (ENGINE=pytorch)
+	$(PY) -m workflow_deeplabcut.demo --engine $(ENGINE)
+
+test: setup  ## run every test (PYTEST_ARGS=... are handed on)
+	$(PYTEST)
+
+test-fast: setup  ## run the daily subset: no real DeepLabCut, no killed processes
+	$(PYTEST) -m "not dlc and not slow"
+
+lint: setup  ## check style, format and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
