@@ -35,8 +35,10 @@ BASE = [
     "pyyaml>=6",
     # pandas reads and writes DeepLabCut's .h5 files through it. DeepLabCut's floor.
     "tables>=3.9",
-    # The oldest tried: exact rational frame rates, and frames to and from numpy 2 arrays.
-    "av>=13",
+    # Frames tell their rotation from 14.1 on, which OpenCV obeys and PyAV does not.
+    "av>=14.1",
+    # Frames of the synthetic project; DataJoint brings it anyway, through matplotlib.
+    "pillow>=9",
     "tqdm>=4.60",
     # The releases this was built with; older ones were not tried.
     "element-lab>=0.3.0",

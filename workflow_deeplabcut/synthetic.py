@@ -296,7 +296,7 @@ def _set_quality(stream: VideoStream) -> None:
     # One thread, because the number of threads changes the encoder's decisions.
     stream.codec_context.thread_count = 1
     if stream.codec_context.name == "libx264":
-        # x264's macroblock tree reads memory it never wrote: one encoding in five came out different.
+        # x264's macroblock tree reads memory it never wrote: one video in five came out different.
         stream.options = {"crf": "12", "preset": "veryfast", "mbtree": "0"}
     else:
         stream.bit_rate = 8_000_000
