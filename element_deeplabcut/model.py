@@ -473,8 +473,8 @@ class Model(dj.Manual):
         key = {"model_name": model_name}
         if prompt and not confirm(record.describe(model_name)):
             return key
-        BodyPart.insert_from_config(record.columns["config_template"], prompt=False)
         with cls.connection.transaction:
+            BodyPart.insert_from_config(record.columns["config_template"], prompt=False)
             cls.insert1(row)
             cls.BodyPart.insert({**key, "body_part": part} for part in record.body_parts)
         return key

@@ -1,8 +1,13 @@
-"""Parameter sets: canonical form, hash, validation, and each engine's own argument names.
+"""Parameter sets: canonical form, hash, validation, translation to an engine's arguments.
 
-A parameter set is a flat dictionary of the names below, which are those of DeepLabCut 3. Spellings
-of DeepLabCut 2 are accepted and translated. What is stored is a canonical typed copy, so that two
-spellings of the same settings are the same parameter set; the caller's dictionary is never changed.
+A parameter set is a flat dictionary of the names in `vocabulary`, which are those of DeepLabCut 3.
+Spellings of DeepLabCut 2 are accepted and translated. What is stored is a canonical typed copy, so
+that two spellings of the same settings are the same parameter set; the caller's dictionary is never
+changed.
+
+A whole ``config.yaml`` may be given with parameters among its entries, as users of older pipelines
+do: the entries that describe the project are set apart, because training takes them from the
+project itself.
 
 What is *not* a parameter: the device (a choice of the worker, made at ``populate`` time), where
 files go, and what the model or the task already says. Such names are refused by name.
@@ -16,207 +21,36 @@ import json
 import math
 import numbers
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from .errors import ParameterError
-
-ENGINES = ("pytorch", "tensorflow")
-PRETRAINED, RANDOM = "pretrained", "random"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One name a parameter set may hold.
-
-    Attributes:
-        convert: Checks and converts a value; raises ``ValueError`` with "what it must be".
-        arguments: Engine -> that engine's argument name. An engine that is not named cannot
-            honour the parameter. The empty string marks one that this package acts on itself.
-        old_names: Spellings of DeepLabCut 2 that mean the same.
-    """
-
-    convert: Callable[[Any], Any]
-    arguments: Mapping[str, str]
-    old_names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The names one kind of parameter set may hold.
-
-    Attributes:
-        what: How messages call such a set.
-        parameters: Name -> parameter.
-        refused: Name -> the sentence that says where that choice belongs.
-        required: Names without which a set makes no sense.
-    """
-
-    what: str
-    parameters: Mapping[str, Parameter]
-    refused: Mapping[str, str] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
-
-
-# --- values ---------------------------------------------------------------------------------------
-
-
-def _integer(low: int, high: int | None = None) -> Callable[[Any], int]:
-    wanted = f"a whole number of at least {low}" + (f" and at most {high}" if high else "")
-
-    def convert(value: Any) -> int:
-        is_whole = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not is_whole or not math.isfinite(value) or value != int(value):
-            raise ValueError(wanted)
-        if value < low or (high is not None and value > high):
-            raise ValueError(wanted)
-        return int(value)
-
-    return convert
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("True or False")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a non-empty text")
-    return value
-
-
-def _choice(*options: str) -> Callable[[Any], str]:
-    def convert(value: Any) -> str:
-        if not isinstance(value, str) or value.lower() not in options:
-            raise ValueError("one of " + ", ".join(options))
-        return value.lower()
-
-    return convert
-
-
-def _settings(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError("a dictionary of settings")
-    return {key: canonicalize(item, key) for key, item in value.items()}
-
-
-def _weights(value: Any) -> str:
-    text = _text(value)
-    return text.lower() if text.lower() in (PRETRAINED, RANDOM) else text
-
-
-def _crop(value: Any) -> list[int] | None:
-    wanted = "four whole numbers [x1, x2, y1, y2] in px with 0 <= x1 < x2 and 0 <= y1 < y2"
-    if value is None or value is False:
-        return None
-    if not isinstance(value, (list, tuple)) or len(value) != 4:
-        raise ValueError(wanted)
-    try:
-        x1, x2, y1, y2 = (_integer(0)(edge) for edge in value)
-    except ValueError:
-        raise ValueError(wanted) from None
-    if x1 >= x2 or y1 >= y2:
-        raise ValueError(wanted)
-    return [x1, x2, y1, y2]
-
-
-def _dynamic(value: Any) -> list[Any] | None:
-    wanted = "[on, detection threshold, margin in px], for instance [True, 0.5, 10]"
-    if value is None or value is False:
-        return None
-    if not isinstance(value, (list, tuple)) or len(value) != 3:
-        raise ValueError(wanted)
-    state, threshold, margin = value
-    is_number = isinstance(threshold, numbers.Real) and not isinstance(threshold, bool)
-    if not isinstance(state, bool) or not is_number or not 0 <= threshold <= 1:
-        raise ValueError(wanted)
-    return [state, float(threshold), _integer(0)(margin)]
-
-
-# --- vocabularies ---------------------------------------------------------------------------------
-
-_AT_POPULATE = (
-    "the device is chosen where the work is done: populate(make_kwargs={'device': 'cuda:0'})"
-)
-_BY_TASK = "the task's own row says it"
-_BY_MODEL = "the model's own row says it"
-
-
-def _both(convert: Callable[[Any], Any], name: str, *old_names: str) -> Parameter:
-    return Parameter(convert, {"pytorch": name, "tensorflow": name}, old_names)
-
-
-def _ours(convert: Callable[[Any], Any], *old_names: str) -> Parameter:
-    return Parameter(convert, {"pytorch": "", "tensorflow": ""}, old_names)
-
-
-def _torch(convert: Callable[[Any], Any], name: str, *old_names: str) -> Parameter:
-    return Parameter(convert, {"pytorch": name}, old_names)
-
-
-def _tensorflow(convert: Callable[[Any], Any], name: str, *old_names: str) -> Parameter:
-    return Parameter(convert, {"tensorflow": name}, old_names)
-
-
-TRAINING = Vocabulary(
-    what="training parameters",
-    required=("shuffle", "trainingsetindex"),
-    parameters={
-        "shuffle": _both(_integer(0), "shuffle", "Shuffle"),
-        "trainingsetindex": _both(_integer(0), "trainingsetindex", "trainingset_index"),
-        "engine": _ours(_choice(*ENGINES)),
-        "net_type": _ours(_text, "default_net_type"),
-        "augmenter_type": _ours(_text, "default_augmenter"),
-        "init_weights": _ours(_weights),
-        "seed": _ours(_integer(0, 2**32 - 1)),
-        "split_seed": _ours(_integer(0, 2**32 - 1)),
-        "display_iters": _both(_integer(1), "display_iters", "displayiters"),
-        "max_snapshots_to_keep": _both(_integer(1), "max_snapshots_to_keep"),
-        "epochs": _torch(_integer(1), "epochs"),
-        "batch_size": _torch(_integer(1), "batch_size"),
-        "save_epochs": _torch(_integer(1), "save_epochs"),
-        "load_head_weights": _torch(_boolean, "load_head_weights"),
-        "pytorch_cfg_updates": _torch(_settings, "pytorch_cfg_updates"),
-        "max_iters": _tensorflow(_integer(1), "max_iters", "maxiters"),
-        "save_iters": _tensorflow(_integer(1), "save_iters", "saveiters"),
-    },
-    refused={
-        "device": _AT_POPULATE,
-        "gputouse": _AT_POPULATE,
-        "config": _BY_TASK,
-        "modelprefix": "TrainingTask.model_prefix says it",
-        "snapshot_path": "init_weights takes a snapshot, relative to a root directory",
-    },
+from .vocabulary import (
+    ENGINES,
+    FORBIDDEN_UPDATES,
+    INFERENCE,
+    MARKS_OF_A_CONFIG,
+    PRETRAINED,
+    PROJECT_ENTRIES,
+    RANDOM,
+    TRAINING,
+    Vocabulary,
 )
 
-INFERENCE = Vocabulary(
-    what="pose estimation parameters",
-    parameters={
-        "batch_size": _both(_integer(1), "batch_size", "batchsize"),
-        "cropping": _both(_crop, "cropping"),
-        "dynamic": _both(_dynamic, "dynamic"),
-    },
-    refused={
-        "device": _AT_POPULATE,
-        "gputouse": _AT_POPULATE,
-        "config": _BY_MODEL,
-        "shuffle": _BY_MODEL,
-        "trainingsetindex": _BY_MODEL,
-        "modelprefix": _BY_MODEL,
-        "snapshot_index": _BY_MODEL,
-        "videos": "the recording's own files are analyzed",
-        "video_extensions": "the recording's own files are analyzed",
-        "videotype": "the recording's own files are analyzed",
-        "in_random_order": "files are always analyzed in file_id order",
-        "destfolder": "PoseEstimationTask.pose_estimation_output_dir says it",
-    },
-)
-
-
-# --- checking -------------------------------------------------------------------------------------
+__all__ = [
+    "ENGINES",
+    "INFERENCE",
+    "PRETRAINED",
+    "RANDOM",
+    "TRAINING",
+    "canonicalize",
+    "check_engine_honours",
+    "check_inference_params",
+    "check_training_params",
+    "engine_arguments",
+    "hash_params",
+    "split_config",
+]
 
 
 def canonicalize(value: Any, name: str = "value") -> Any:
@@ -265,11 +99,43 @@ def check_training_params(params: Mapping[str, Any]) -> dict[str, Any]:
         ParameterError: A required name is missing, a name is unknown or belongs elsewhere, a
             value is of the wrong type or out of range, or two spellings contradict each other.
     """
-    checked = _check(params, TRAINING)
+    parameters, _ = split_config(params)
+    checked = _check(parameters, TRAINING)
+    _check_updates(checked.get("pytorch_cfg_updates", {}))
     engine = checked.get("engine")
     if engine is not None:
         check_engine_honours(checked, engine)
     return checked
+
+
+def split_config(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Set the project's description apart from parameters given inside a whole config.
+
+    Args:
+        params: Parameters, or a project's whole config with parameters among its entries.
+
+    Returns:
+        The parameters, and the entries that describe the project (none unless it is a config).
+    """
+    if not isinstance(params, Mapping):
+        raise ParameterError(f"Give the {TRAINING.what} as a dictionary.")
+    if not all(name in params for name in MARKS_OF_A_CONFIG):
+        return dict(params), {}
+    described = {name: value for name, value in params.items() if name in PROJECT_ENTRIES}
+    parameters = {name: value for name, value in params.items() if name not in described}
+    # DeepLabCut's configs of old name an augmenter of its TensorFlow engine whatever the engine.
+    if "default_augmenter" in parameters and parameters.get("engine") != "tensorflow":
+        described["default_augmenter"] = parameters.pop("default_augmenter")
+    return {name: value for name, value in parameters.items() if value is not None}, described
+
+
+def _check_updates(updates: Mapping[str, Any]) -> None:
+    for path in updates:
+        for forbidden, reason in FORBIDDEN_UPDATES.items():
+            if path == forbidden or path.startswith(f"{forbidden}."):
+                raise ParameterError(
+                    f"pytorch_cfg_updates may not set '{path}': {reason}. Take it out."
+                )
 
 
 def check_inference_params(params: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from workflow_deeplabcut import database
+
 from ..conftest import TRAINING_PARAMS, Lab, Trained
 from .dying_worker import MOMENTS
 
@@ -108,6 +110,28 @@ def test_a_lost_connection_costs_nothing(lab: Lab, trained: Trained, monkeypatch
         (own,) = model.schema.connection.query("SELECT connection_id()").fetchone()
         with lab.server.connect() as other, other.cursor() as cursor:
             cursor.execute(f"KILL {own}")
+        return result
+
+    monkeypatch.setattr(model, "run_inference", run)
+    model.PoseEstimation.populate(key)
+    assert calls == [1]
+    assert len(model.PoseEstimation.BodyPartPosition & key) == 4
+
+
+def test_a_restarted_server_costs_nothing(lab: Lab, trained: Trained, monkeypatch: Any) -> None:
+    """The database server is killed while the model computes, and started again."""
+    model = lab.pipeline.model
+    key = {**lab.add_recording(122, lab.new_video), **trained.model_key}
+    model.RecordingInfo.populate(key)
+    model.PoseEstimationTask.generate(key)
+    original = model.run_inference
+    calls = []
+
+    def run(*args: Any) -> Any:
+        result = original(*args)
+        calls.append(1)
+        os.kill(database.status(lab.server.data_dir).pid, signal.SIGKILL)
+        assert database.start(lab.server.data_dir).port == lab.server.port
         return result
 
     monkeypatch.setattr(model, "run_inference", run)

@@ -1,0 +1,235 @@
+"""The names a parameter set may hold, what their values must be, and each engine's own spelling.
+
+This is the one table between our names, which are those of DeepLabCut 3, the spellings of
+DeepLabCut 2, and the arguments of each engine's functions. A test holds it against the installed
+DeepLabCut's signatures.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ENGINES = ("pytorch", "tensorflow")
+PRETRAINED, RANDOM = "pretrained", "random"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One name a parameter set may hold.
+
+    Attributes:
+        convert: Checks and converts a value; raises ``ValueError`` with "what it must be".
+        arguments: Engine -> that engine's argument name. An engine that is not named cannot
+            honour the parameter. The empty string marks one that this package acts on itself.
+        old_names: Spellings of DeepLabCut 2 that mean the same.
+    """
+
+    convert: Callable[[Any], Any]
+    arguments: Mapping[str, str]
+    old_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The names one kind of parameter set may hold.
+
+    Attributes:
+        what: How messages call such a set.
+        parameters: Name -> parameter.
+        refused: Name -> the sentence that says where that choice belongs.
+        required: Names without which a set makes no sense.
+    """
+
+    what: str
+    parameters: Mapping[str, Parameter]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def _integer(low: int, high: int | None = None) -> Callable[[Any], int]:
+    wanted = f"a whole number of at least {low}" + (f" and at most {high}" if high else "")
+
+    def convert(value: Any) -> int:
+        is_whole = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_whole or not math.isfinite(value) or value != int(value):
+            raise ValueError(wanted)
+        if value < low or (high is not None and value > high):
+            raise ValueError(wanted)
+        return int(value)
+
+    return convert
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("True or False")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a non-empty text")
+    return value
+
+
+def _choice(*options: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if not isinstance(value, str) or value.lower() not in options:
+            raise ValueError("one of " + ", ".join(options))
+        return value.lower()
+
+    return convert
+
+
+def _settings(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("a dictionary of settings")
+    return dict(value)
+
+
+def _weights(value: Any) -> str:
+    text = _text(value)
+    return text.lower() if text.lower() in (PRETRAINED, RANDOM) else text
+
+
+def _crop(value: Any) -> list[int] | None:
+    wanted = "four whole numbers [x1, x2, y1, y2] in px with 0 <= x1 < x2 and 0 <= y1 < y2"
+    if value is None or value is False:
+        return None
+    if not isinstance(value, (list, tuple)) or len(value) != 4:
+        raise ValueError(wanted)
+    try:
+        x1, x2, y1, y2 = (_integer(0)(edge) for edge in value)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if x1 >= x2 or y1 >= y2:
+        raise ValueError(wanted)
+    return [x1, x2, y1, y2]
+
+
+def _dynamic(value: Any) -> list[Any] | None:
+    wanted = "[on, detection threshold, margin in px], for instance [True, 0.5, 10]"
+    if value is None or value is False:
+        return None
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        raise ValueError(wanted)
+    state, threshold, margin = value
+    is_number = isinstance(threshold, numbers.Real) and not isinstance(threshold, bool)
+    if not isinstance(state, bool) or not is_number or not 0 <= threshold <= 1:
+        raise ValueError(wanted)
+    return [state, float(threshold), _integer(0)(margin)]
+
+
+# --- vocabularies ---------------------------------------------------------------------------------
+
+_AT_POPULATE = (
+    "the device is chosen where the work is done: populate(make_kwargs={'device': 'cuda:0'})"
+)
+_BY_TASK = "the task's own row says it"
+_BY_MODEL = "the model's own row says it"
+
+
+def _both(convert: Callable[[Any], Any], name: str, *old_names: str) -> Parameter:
+    return Parameter(convert, {"pytorch": name, "tensorflow": name}, old_names)
+
+
+def _ours(convert: Callable[[Any], Any], *old_names: str) -> Parameter:
+    return Parameter(convert, {"pytorch": "", "tensorflow": ""}, old_names)
+
+
+def _torch(convert: Callable[[Any], Any], name: str, *old_names: str) -> Parameter:
+    return Parameter(convert, {"pytorch": name}, old_names)
+
+
+def _tensorflow(convert: Callable[[Any], Any], name: str, *old_names: str) -> Parameter:
+    return Parameter(convert, {"tensorflow": name}, old_names)
+
+
+TRAINING = Vocabulary(
+    what="training parameters",
+    required=("shuffle", "trainingsetindex"),
+    parameters={
+        "shuffle": _both(_integer(0), "shuffle", "Shuffle"),
+        "trainingsetindex": _both(_integer(0), "trainingsetindex", "trainingset_index"),
+        "engine": _ours(_choice(*ENGINES)),
+        "net_type": _ours(_text, "default_net_type"),
+        "augmenter_type": _ours(_text, "default_augmenter"),
+        "init_weights": _ours(_weights),
+        "seed": _ours(_integer(0, 2**32 - 1)),
+        "split_seed": _ours(_integer(0, 2**32 - 1)),
+        "display_iters": _both(_integer(1), "display_iters", "displayiters"),
+        "max_snapshots_to_keep": _both(_integer(1), "max_snapshots_to_keep"),
+        "epochs": _torch(_integer(1), "epochs"),
+        "batch_size": _torch(_integer(1), "batch_size"),
+        "save_epochs": _torch(_integer(1), "save_epochs"),
+        "load_head_weights": _torch(_boolean, "load_head_weights"),
+        "pytorch_cfg_updates": _torch(_settings, "pytorch_cfg_updates"),
+        "max_iters": _tensorflow(_integer(1), "max_iters", "maxiters"),
+        "save_iters": _tensorflow(_integer(1), "save_iters", "saveiters"),
+    },
+    refused={
+        "device": _AT_POPULATE,
+        "gputouse": _AT_POPULATE,
+        "config": _BY_TASK,
+        "modelprefix": "TrainingTask.model_prefix says it",
+        "snapshot_path": "init_weights takes a snapshot, relative to a root directory",
+    },
+)
+
+INFERENCE = Vocabulary(
+    what="pose estimation parameters",
+    parameters={
+        "batch_size": _both(_integer(1), "batch_size", "batchsize"),
+        "cropping": _both(_crop, "cropping"),
+        "dynamic": _both(_dynamic, "dynamic"),
+    },
+    refused={
+        "device": _AT_POPULATE,
+        "gputouse": _AT_POPULATE,
+        "config": _BY_MODEL,
+        "shuffle": _BY_MODEL,
+        "trainingsetindex": _BY_MODEL,
+        "modelprefix": _BY_MODEL,
+        "snapshot_index": _BY_MODEL,
+        "videos": "the recording's own files are analyzed",
+        "video_extensions": "the recording's own files are analyzed",
+        "videotype": "the recording's own files are analyzed",
+        "in_random_order": "files are always analyzed in file_id order",
+        "destfolder": "PoseEstimationTask.pose_estimation_output_dir says it",
+    },
+)
+
+
+PROJECT_ENTRIES = frozenset((
+    "Task", "scorer", "date", "multianimalproject", "identity", "project_path",
+    "pose_config_path", "config_version", "video_sets", "video_sets_original", "bodyparts",
+    "individuals", "uniquebodyparts", "multianimalbodyparts", "start", "stop", "numframes2pick",
+    "skeleton", "skeleton_color", "pcutoff", "dotsize", "alphavalue", "colormap",
+    "TrainingFraction", "iteration", "default_track_method", "snapshotindex",
+    "detector_snapshotindex", "batch_size", "detector_batch_size", "cropping", "x1", "x2", "y1",
+    "y2", "corner2move2", "move2corner", "SuperAnimalConversionTables", "resnet",
+    "croppedtraining",
+))  # fmt: skip
+"""Entries of a ``config.yaml`` that describe the project, its plots, or its analyses.
+
+``batch_size`` is among them: in a config it is that of analyses, not of trainings.
+"""
+
+MARKS_OF_A_CONFIG = ("Task", "scorer", "project_path")
+FORBIDDEN_UPDATES = {
+    "device": _AT_POPULATE,
+    "runner.device": _AT_POPULATE,
+    "runner.load_weights_only": "it would let a snapshot run code when it is loaded",
+    "resume_training_from": "init_weights takes a snapshot, relative to a root directory",
+    "train_settings.weight_init": "init_weights takes a snapshot, relative to a root directory",
+    "metadata": "it is DeepLabCut's own record",
+    "inference.conditions": "its paths would lead out of the root directories",
+}
+"""Entries of an engine config that ``pytorch_cfg_updates`` may not set, and why."""
