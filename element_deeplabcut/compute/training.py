@@ -13,9 +13,11 @@ from ..errors import ParameterError, PathError, ProjectError
 from ..linking import Roots, check_relative
 from ..params import PRETRAINED, RANDOM, TRAINING, check_engine_honours, engine_arguments
 from ..progress import show_training
+from ..readers.engine_config import check_engine_config
 from ..readers.labels import (
     LABELS_FOLDER,
     LabelSet,
+    check_body_parts,
     check_split,
     hash_labels,
     labels_file,
@@ -31,7 +33,6 @@ from ..readers.project import (
     read_yaml,
 )
 from ..readers.snapshots import list_snapshots
-from ..store.bundles import check_safe_to_load
 from ..store.files import hash_file, hash_json, make_folder
 from ..store.runs import Attempt, Run, RunIdentity, find_run, start_run
 from ..store.views import ProjectView, copy_shuffle, make_view, source_model_folder
@@ -146,7 +147,7 @@ def _find_source(job: TrainingJob, roots: Roots) -> _Source:
     view = ProjectView(project, engine, shuffle, index, job.model_prefix)
     engine_config_file = source_model_folder(project, view) / "train" / view.engine_config_file.name
     engine_config = read_yaml(engine_config_file)
-    check_safe_to_load(engine_config, engine_config_file)
+    check_engine_config(engine_config, engine_config_file, roots.confine)
     _check_network(job.params, engine_config, project)
     return _Source(
         project,
@@ -245,6 +246,7 @@ def _read_existing(project: ProjectConfig, shuffle: int, index: int) -> LabelSet
     file = project.directory / project.split_file(shuffle, index)
     dataset = project.directory / project.dataset_folder() / f"CollectedData_{project.scorer}.h5"
     labels = read_labels(dataset)
+    check_body_parts(labels, project, dataset)
     check_split(read_split(file), labels, file)
     return labels
 
@@ -273,7 +275,10 @@ def _check_network(
 
 
 def _hash_folder(project: ProjectConfig, name: str) -> str:
-    return hash_labels(read_labels(labels_file(project, name)), project.directory)
+    file = labels_file(project, name)
+    labels = read_labels(file)
+    check_body_parts(labels, project, file)
+    return hash_labels(labels, project.directory)
 
 
 # --- identity, view, outcome ----------------------------------------------------------------------

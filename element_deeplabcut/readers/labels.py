@@ -85,10 +85,11 @@ def read_labels(file: Path) -> LabelSet:
         parts = [str(part) for part in table.columns.get_level_values("bodyparts")[::2]]
         images = tuple(_image_path(row) for row in table.index)
         positions = np.asarray(table, dtype=np.float64).reshape(len(images), len(parts), 2)
-    except (OSError, KeyError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, AttributeError, TypeError) as error:
+        # PyTables raises its own RuntimeError, a page long, for what is no HDF5 file.
         raise ProjectError(
-            f"'{file}' is not a label table of a single-animal DeepLabCut project ({error}). "
-            "Save the labels again in DeepLabCut."
+            f"'{file}' is not a label table of a single-animal DeepLabCut project "
+            f"({type(error).__name__}). Save the labels again in DeepLabCut."
         ) from error
     return LabelSet(images, tuple(parts), positions)
 
@@ -148,6 +149,23 @@ class _SplitUnpickler(pickle.Unpickler):
                 except (ImportError, AttributeError):
                     continue
         return super().find_class(module, name)
+
+
+def check_body_parts(labels: LabelSet, project: ProjectConfig, file: Path) -> None:
+    """Insist that the config knows every labelled body part.
+
+    DeepLabCut would drop the labels of the others without a word.
+
+    Raises:
+        ProjectError: It lacks some.
+    """
+    unknown = [part for part in labels.body_parts if part not in project.body_parts]
+    if unknown:
+        raise ProjectError(
+            f"'{file}' holds labels of {', '.join(unknown)}, which the config's bodyparts lack "
+            f"(they are {', '.join(project.body_parts)}). Add them to the config, or rename them "
+            "in the labels."
+        )
 
 
 def check_split(split: Split, labels: LabelSet, where: Path) -> None:

@@ -1,0 +1,55 @@
+"""An engine config (``pytorch_config.yaml``) is read by DeepLabCut; this checks it beforehand.
+
+Project folders are the user's own, but an engine config travels with them, and three kinds of
+entry in it reach further than the project: one lets torch run code stored in a snapshot, some are
+paths to other weights, and a schema version tells that a newer DeepLabCut wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError, PathError
+
+_PATH_ENTRIES = ("snapshot_path", "detector_snapshot_path", "resume_training_from", "conditions")
+
+
+def check_engine_config(
+    config: Mapping[str, Any], file: Path, confine: Callable[[Path], object]
+) -> None:
+    """Refuse an engine config that would run code or reach outside the lab's directories.
+
+    Args:
+        config: Its content.
+        file: Where it lies, for messages and relative paths.
+        confine: Raises `PathError` for a path outside every root.
+
+    Raises:
+        ModelError: ``runner.load_weights_only`` is false, or a path leads outside.
+    """
+    if (config.get("runner") or {}).get("load_weights_only") is False:
+        raise ModelError(
+            f"'{file}' sets runner.load_weights_only: false, which lets a snapshot run code when "
+            "it is loaded. Remove the entry."
+        )
+    for name, value in _find_paths(config):
+        try:
+            confine(file.parent / value)
+        except PathError as error:
+            raise ModelError(
+                f"'{file}' sets {name} to a path that cannot be used: {error} Correct or remove "
+                "the entry."
+            ) from error
+
+
+def _find_paths(value: Any, trail: str = "") -> Iterator[tuple[str, str]]:
+    """Find the entries, at any depth, that name a file of weights or conditions."""
+    if not isinstance(value, Mapping):
+        return
+    for key, item in value.items():
+        name = f"{trail}.{key}" if trail else str(key)
+        if key in _PATH_ENTRIES and isinstance(item, str) and item:
+            yield name, item
+        yield from _find_paths(item, name)
