@@ -88,8 +88,8 @@ def create_dataset(view: ProjectView, plan: TrainingPlan) -> None:
         (view.directory / created).rename(view.model_folder)
     if not view.engine_config_file.is_file():
         raise EngineError(
-            f"DeepLabCut created no training dataset; its messages are in "
-            f"'{view.log_file}'. Check that the labelled folders hold labels."
+            "DeepLabCut created no training dataset. Check that the labelled folders hold labels. "
+            f"Its last messages: {_last_messages(view)}"
         )
 
 
@@ -236,6 +236,12 @@ def _explained(what: str, view: ProjectView) -> Iterator[None]:
         raise EngineError(
             f"DeepLabCut could not {what}: {type(error).__name__}: {detail}"
         ) from error
+
+
+def _last_messages(view: ProjectView, lines: int = 5) -> str:
+    """Quote the end of the log, which goes away with a failed run."""
+    text = view.log_file.read_text(encoding="utf-8", errors="replace")
+    return " | ".join(text.split("\n")[-lines - 1 :]).strip(" |")
 
 
 # --- evaluation -----------------------------------------------------------------------------------
