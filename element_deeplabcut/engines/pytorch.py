@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import EngineError
 from ..params import PRETRAINED, RANDOM
-from ..readers.project import ENGINE_CONFIG
+from ..readers.project import ENGINE_CONFIG, read_yaml
 from ..store.views import ProjectView
 from .base import (
     FrameErrors,
@@ -102,6 +102,7 @@ def train(view: ProjectView, plan: TrainingPlan, device: str, on_progress: OnTra
     with contained(view.log_file):
         from deeplabcut.pose_estimation_pytorch.apis import train_network
 
+        _check_version(view)
         arguments = dict(plan.arguments)
         updates = {"train_settings.seed": plan.seed, **arguments.pop("pytorch_cfg_updates", {})}
         _apply_updates(view, updates)
@@ -119,6 +120,24 @@ def train(view: ProjectView, plan: TrainingPlan, device: str, on_progress: OnTra
             )
     if weights is not None:
         weights.unlink()
+
+
+def _check_version(view: ProjectView) -> None:
+    """Refuse an engine config that a newer DeepLabCut wrote.
+
+    Raises:
+        EngineError: Its schema is newer than the installed DeepLabCut knows.
+    """
+    from deeplabcut.core.config.versioning import CURRENT_CONFIG_VERSION
+
+    written = read_yaml(view.engine_config_file).get("config_version") or 0
+    if written > CURRENT_CONFIG_VERSION:
+        raise EngineError(
+            f"This model's engine config has version {written}, and the installed DeepLabCut "
+            f"{importlib.metadata.version('deeplabcut')} knows versions up to "
+            f"{CURRENT_CONFIG_VERSION}: a newer DeepLabCut made it. Install that one on this "
+            "worker, or run this on a worker that has it."
+        )
 
 
 def _read_config(view: ProjectView) -> Any:
@@ -257,6 +276,7 @@ def evaluate(view: ProjectView, snapshot: str, device: str) -> FrameErrors:
         from deeplabcut.pose_estimation_pytorch.apis.evaluation import predict
         from deeplabcut.pose_estimation_pytorch.apis.utils import get_inference_runners
 
+        _check_version(view)
         loader = _make_loader(view)
         parameters = loader.get_dataset_parameters()
         # As DeepLabCut's own evaluation builds it, so that the figures are the same.
@@ -323,6 +343,7 @@ def infer(
     with contained(view.log_file), _explained(f"analyze '{video.name}'", view):
         from deeplabcut.pose_estimation_pytorch.apis import videos as api
 
+        _check_version(view)
         with _counting(api, on_frames):
             scorer = api.analyze_videos(
                 str(view.config_file),

@@ -14,6 +14,7 @@ import yaml
 
 from element_deeplabcut.errors import (
     ElementError,
+    EngineError,
     ModelError,
     ParameterError,
     PathError,
@@ -155,6 +156,19 @@ def test_labels_that_changed_since_the_shuffle_was_made(lab: Lab, project_copy: 
     create_training_dataset(str(project_copy / "config.yaml"), Shuffles=[2], **options)
     with pytest.raises(ProjectError, match="was made from other labels"):
         attempt(lab, project_copy, shuffle=1)
+
+
+def test_a_shuffle_made_by_a_newer_deeplabcut(lab: Lab, project_copy: Path) -> None:
+    from deeplabcut import Engine, create_training_dataset
+
+    create_training_dataset(
+        str(project_copy / "config.yaml"), Shuffles=[1], net_type="resnet_50",
+        engine=Engine.PYTORCH, userfeedback=False,
+    )  # fmt: skip
+    (file,) = project_copy.rglob("pytorch_config.yaml")
+    file.write_text(file.read_text().replace("config_version: 0", "config_version: 99"))
+    with pytest.raises(EngineError, match="version 99, and the installed DeepLabCut 3"):
+        attempt(lab, project_copy)
 
 
 def test_a_link_out_of_the_roots(lab: Lab, project_copy: Path, tmp_path: Path) -> None:
