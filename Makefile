@@ -12,7 +12,7 @@ PATH ?= /usr/local/bin:/usr/bin:/bin
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint
+.PHONY: help setup demo test test-fast check-real lint
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -28,6 +28,9 @@ test: setup  ## run every test (PYTEST_ARGS=... are handed on)
 
 test-fast: setup  ## run the daily subset: no real DeepLabCut, no killed processes
 	$(PYTEST) -m "not dlc and not slow"
+
+check-real: setup  ## train on a real mouse and analyze its whole video (minutes)
+	$(PYTEST) -s tests/real
 
 lint: setup  ## check style, format and types
 	$(PY) -m ruff check .

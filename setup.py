@@ -35,6 +35,8 @@ BASE = [
     "pyyaml>=6",
     # pandas reads and writes DeepLabCut's .h5 files through it. DeepLabCut's floor.
     "tables>=3.9",
+    # Results of strangers are read through it, because PyTables unpickles what it finds.
+    "h5py>=3.8",
     # Frames tell their rotation from 14.1 on, which OpenCV obeys and PyAV does not.
     "av>=14.1",
     # Frames of the synthetic project; DataJoint brings it anyway, through matplotlib.

@@ -34,7 +34,8 @@ def pack_array(array: npt.NDArray[Any]) -> bytes:
 
 def shorten(array: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Return the array as float32 if not one number changes by that, as float64 otherwise."""
-    short = array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        short = array.astype(np.float32)
     exact = np.array_equal(short.astype(np.float64), array.astype(np.float64), equal_nan=True)
     return short if exact else array.astype(np.float64)
 

@@ -105,9 +105,15 @@ class Roots:
             # Both spellings of the root are tried: users see mounts through links.
             for spelling in (root, root.resolve()):
                 if absolute.is_relative_to(spelling):
-                    relative = absolute.relative_to(spelling).as_posix()
-                    self.resolve(relative)
-                    return check_relative(relative)
+                    relative = check_relative(absolute.relative_to(spelling).as_posix())
+                    found = self.resolve(relative)
+                    if not (os.path.lexists(absolute) and found.samefile(absolute)):
+                        raise PathError(
+                            f"'{show_path(absolute)}' is hidden behind '{show_path(found)}', which "
+                            "has the same path below an earlier root directory. Rename one of the "
+                            "two."
+                        )
+                    return relative
         listing = ", ".join(str(root) for root in self.data)
         raise PathError(
             f"'{show_path(absolute)}' is outside every root directory ({listing}). Move it below "
@@ -125,7 +131,11 @@ class Roots:
 
 def show_path(path: str | os.PathLike[str]) -> str:
     """Render a path for a message, also one whose bytes are not valid UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = os.fsdecode(path)
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a lone surrogate that is no byte of a file name
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_relative(path: str) -> str:
@@ -176,7 +186,7 @@ def read_roots(linking_module: ModuleType) -> Roots:
             f"The linking module {name} has no get_dlc_root_data_dir(). Define it to return the "
             "directory (or a list of directories) that holds the videos and projects."
         )
-    data = tuple(_as_directory(root, name) for root in _as_list(ask_roots()))
+    data = tuple(_as_directory(root, name) for root in _as_list(ask_roots()) if root)
     if not data:
         raise SetupError(f"get_dlc_root_data_dir() of {name} returned no directory.")
     ask_processed = getattr(linking_module, "get_dlc_processed_data_dir", None)
@@ -199,7 +209,7 @@ def check_linking_module(linking_module: ModuleType, names: Sequence[str]) -> No
 
 
 def _as_list(value: Any) -> Iterable[Any]:
-    if value is None:
+    if value is None or value == "":
         return ()
     return (value,) if isinstance(value, (str, os.PathLike)) else tuple(value)
 

@@ -24,7 +24,9 @@ from . import train
 from .blobs import BLOB, check_fits, insert_row
 from .compute.evaluation import EvaluationJob, EvaluationResult, run_evaluation
 from .compute.inference import InferenceJob, InferenceResult, RecordingFile, run_inference
+from .compute.loading import LoadingJob, check_task_mode, run_loading
 from .compute.recording import RecordingJob, run_recording
+from .compute.vouching import describe_model
 from .errors import ParameterError, QueryError, SetupError
 from .linking import Roots, check_linking_module, read_roots
 from .params import check_inference_params
@@ -570,9 +572,9 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
         Model (foreign key): Model.
         task_mode (enum): ``trigger`` computes; ``load`` takes existing results.
         pose_estimation_output_dir (varchar(255)): Folder of the results, relative to the processed
-            directory; '' for one of the task's own.
-        pose_estimation_params (longblob, nullable): batch_size, cropping, dynamic; see
-            `element_deeplabcut.params`.
+            directory (of those to load: or to a root directory); '' for one of the task's own.
+        pose_estimation_params (longblob, nullable): batch_size, cropping, dynamic; to load:
+            filtered, cropping. See `element_deeplabcut.params`.
     """
 
     definition = f"""
@@ -613,15 +615,20 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
         params: Mapping[str, Any] | None = None,
         relative: bool = True,
         mkdir: bool = False,
+        output_dir: str | os.PathLike[str] | None = None,
     ) -> dict[str, Any]:
         """Queue the analysis of a recording with a model.
 
         Args:
             key: Primary key of the task: that of a recording, and ``model_name``.
             task_mode: ``trigger`` to compute, ``load`` to take existing results.
-            params: Parameters of the analysis, checked here.
+            params: Parameters of the analysis, checked here. To load: ``filtered`` takes
+                DeepLabCut's filtered results, ``cropping`` names the crop where DeepLabCut noted
+                none.
             relative: Kept for callers of old; output folders are always stored relative.
             mkdir: Create the output folder now.
+            output_dir: Folder of the results to load, absolute below a root directory or relative
+                to one. None is the task's own folder.
 
         Returns:
             Primary key of the task. Queueing the same again changes nothing.
@@ -632,20 +639,28 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
         if not relative:
             raise ParameterError("Output folders are stored relative; leave out relative=False.")
         key = {name: key[name] for name in cls.primary_key}
+        checked = check_inference_params(params)
+        check_task_mode(checked, task_mode)
+        if output_dir is not None and task_mode != "load":
+            raise ParameterError("output_dir is for task_mode 'load'; leave it out to compute.")
         row = {
             **key,
             "task_mode": task_mode,
             "pose_estimation_output_dir": str(
                 cls.infer_output_dir(key, relative=True, mkdir=mkdir)
+                if output_dir is None
+                else get_roots().relativize(output_dir)
             ),
-            "pose_estimation_params": check_inference_params(params) or None,
+            "pose_estimation_params": checked or None,
         }
         existing = (cls & key).fetch(as_dict=True)
         if not existing:
             cls.insert1(row)
-        elif any(
-            existing[0][name] != row[name] for name in ("task_mode", "pose_estimation_params")
-        ):
+            return key
+        compared = ["task_mode", "pose_estimation_params"]
+        if output_dir is not None:
+            compared.append("pose_estimation_output_dir")
+        if any(existing[0][name] != row[name] for name in compared):
             raise ParameterError(
                 f"The task {key} is there already with other settings. Delete it first, or "
                 "register the model under a second name to keep both results."
@@ -664,7 +679,8 @@ class PoseEstimation(dj.Computed):
 
     Attributes:
         PoseEstimationTask (foreign key): What was to be done.
-        pose_estimation_time (datetime): When the result was published, UTC.
+        pose_estimation_time (datetime): When the result was published, or loaded results were
+            made, UTC.
         crop (longblob, nullable): Effective crop [x1, x2, y1, y2], px; null for the whole frame.
         run_info (longblob): Provenance.
     """
@@ -681,17 +697,19 @@ class PoseEstimation(dj.Computed):
     class BodyPartPosition(dj.Part):
         """Trajectory of one body part of one individual.
 
-        x and y are DeepLabCut's own numbers: with the PyTorch engine and a crop, relative to the
-        crop's corner. ``get_trajectory`` gives them in full-frame pixels.
+        x and y are DeepLabCut's own numbers: with a crop, relative to the crop's corner.
+        ``get_trajectory`` gives them in full-frame pixels. Results with z are in the unit of their
+        calibration and never cropped.
 
         Attributes:
             PoseEstimation (foreign key): Estimation.
-            individual (varchar(32)): Name of the animal; '' in single-animal projects.
+            individual (varchar(32)): Name of the animal; '' in single-animal projects; ``single``
+                for body parts that only one thing has.
             Model.BodyPart (foreign key): Body part.
             frame_index (longblob): int32, shape (nframes,): counts through the recording from 0.
             x_pos (longblob): float32 or float64, shape (nframes,), px, to the right.
             y_pos (longblob): Likewise, down.
-            likelihood (longblob): Likewise, in [0, 1].
+            likelihood (longblob): Likewise, in [0, 1]; NaN in results that have none.
             z_pos (longblob, nullable): Third coordinate, where there is one.
         """
 
@@ -721,24 +739,31 @@ class PoseEstimation(dj.Computed):
             "file_id", "file_path", "nframes", "first_frame", order_by="file_id"
         )
         check_fits(self.connection, info["nframes"])
-        if task["task_mode"] == "load":
-            raise ParameterError("task_mode 'load' is not available yet; use 'trigger'.")
-        return (
-            (Model & key).fetch1("bundle_hash"),
+        params = check_inference_params(task["pose_estimation_params"])
+        check_task_mode(params, task["task_mode"])
+        common = (
             tuple(RecordingFile(*file) for file in zip(*files, strict=True)),
             info["px_width"],
             info["px_height"],
-            check_inference_params(task["pose_estimation_params"]),
+            params,
             task["pose_estimation_output_dir"] or str(name_output_dir(key)),
-            device,
         )
+        model = (Model & key).fetch1()
+        if task["task_mode"] == "load":
+            return (LoadingJob(key, describe_model(model), *common),)
+        return (InferenceJob(key, model["bundle_hash"], *common, device),)
 
-    def make_compute(self, key: dict[str, Any], *task: Any) -> tuple[InferenceResult]:
-        """Analyze the recording, or find the analysis finished before."""
-        return (run_inference(InferenceJob(key, *task), get_roots()),)
+    def make_compute(
+        self, key: dict[str, Any], job: InferenceJob | LoadingJob
+    ) -> tuple[InferenceResult]:
+        """Analyze the recording, or find the analysis finished before, or load its results."""
+        run = run_loading if isinstance(job, LoadingJob) else run_inference
+        return (run(job, get_roots()),)
 
     def make_insert(self, key: dict[str, Any], result: InferenceResult) -> None:
         """Record the trajectories."""
+        names = {part.individual for part in result.trajectories}
+        check_distinct_names(self.BodyPartPosition(), "individual", names)
         self.insert1(
             {
                 **key,
@@ -756,6 +781,7 @@ class PoseEstimation(dj.Computed):
                     "x_pos": part.x,
                     "y_pos": part.y,
                     "likelihood": part.likelihood,
+                    **({} if part.z is None else {"z_pos": part.z}),
                 },
             )
 

@@ -21,7 +21,7 @@ import json
 import math
 import numbers
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .errors import ParameterError
@@ -60,8 +60,10 @@ def canonicalize(value: Any, name: str = "value") -> Any:
         ParameterError: It holds something that has no exact plain form (a non-text key, NaN, an
             object).
     """
-    if value is None or isinstance(value, (bool, str)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return str(value)  # numpy's texts are texts too
     if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
         return canonicalize(value.tolist(), name)
     if isinstance(value, numbers.Integral):
@@ -74,7 +76,7 @@ def canonicalize(value: Any, name: str = "value") -> Any:
         for key in value:
             if not isinstance(key, str):
                 raise ParameterError(f"'{name}' has the key {key!r}; keys must be texts.")
-        return {key: canonicalize(item, f"{name}.{key}") for key, item in value.items()}
+        return {str(key): canonicalize(item, f"{name}.{key}") for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [canonicalize(item, name) for item in value]
     raise ParameterError(
@@ -130,12 +132,21 @@ def split_config(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
 
 
 def _check_updates(updates: Mapping[str, Any]) -> None:
-    for path in updates:
+    for path in _list_paths(updates):
         for forbidden, reason in FORBIDDEN_UPDATES.items():
             if path == forbidden or path.startswith(f"{forbidden}."):
                 raise ParameterError(
                     f"pytorch_cfg_updates may not set '{path}': {reason}. Take it out."
                 )
+
+
+def _list_paths(settings: Mapping[str, Any], trail: str = "") -> Iterator[str]:
+    """List every setting as a dotted path, however it is nested."""
+    for name, value in settings.items():
+        path = f"{trail}.{name}" if trail else name
+        yield path
+        if isinstance(value, Mapping):
+            yield from _list_paths(value, path)
 
 
 def check_inference_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -144,8 +155,10 @@ def check_inference_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         ParameterError: As `check_training_params`.
     """
-    if not params:
+    if params is None:
         return {}
+    if not isinstance(params, Mapping):
+        raise ParameterError(f"Give the {INFERENCE.what} as a dictionary.")
     if "analyze_videos" in params:
         others = [name for name in params if name != "analyze_videos"]
         if others:

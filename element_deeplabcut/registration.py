@@ -114,8 +114,6 @@ def _register(
         raise ParameterError(
             f"params of a model holds {', '.join(unknown)}; it may hold {', '.join(SETTINGS)}."
         )
-    if project.multi_animal:
-        raise ProjectError("This version registers models of single-animal projects only.")
     if model_prefix:
         check_relative(model_prefix)
     bundle = build_bundle(
@@ -126,7 +124,7 @@ def _register(
         model_prefix=model_prefix,
         settings=params,
     )
-    return ModelRecord(_to_columns(bundle, project_path), bundle.project.body_parts)
+    return ModelRecord(_to_columns(bundle, project_path), bundle.project.predicted_body_parts)
 
 
 def _to_columns(bundle: Bundle, project_path: str) -> dict[str, Any]:
@@ -166,9 +164,11 @@ def read_body_parts(
         ProjectError: It is not a project's config.
     """
     if isinstance(config, Mapping):
-        return parse_project(config, Path(str(config.get("project_path") or "."))).body_parts
+        directory = Path(str(config.get("project_path") or "."))
+        return parse_project(config, directory).predicted_body_parts
     path = Path(config)
-    return read_project(path if path.is_absolute() else get_roots().resolve(str(path))).body_parts
+    file = path if path.is_absolute() else get_roots().resolve(str(path))
+    return read_project(file).predicted_body_parts
 
 
 def describe_body_parts(

@@ -10,17 +10,22 @@ The linking module provides ``get_dlc_root_data_dir()`` and, if it likes,
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import datajoint as dj
 
 from .blobs import BLOB
+from .compute.publishing import publish_training
 from .compute.training import TrainingJob, TrainingResult, run_training
+from .compute.video_sets import list_label_files
 from .errors import ParameterError, SetupError
 from .linking import Roots, check_linking_module, read_roots
 from .params import check_training_params, hash_params
-from .tables import RelativePaths, check_collation, check_lengths, load_linking_module
+from .tables import RelativePaths, check_collation, check_lengths, fetch_one, load_linking_module
 
 schema = dj.schema()
 _linking_module: ModuleType | None = None
@@ -100,6 +105,61 @@ class VideoSet(dj.Manual):
         ---
         file_path : varchar(255)  # relative to a root directory
         """
+
+    @classmethod
+    def insert_from_project(
+        cls,
+        config: str | os.PathLike[str],
+        video_set_id: int | None = None,
+        folders: Sequence[str] | None = None,
+    ) -> dict[str, int]:
+        """Insert a set that stands for labelled-data folders of a project.
+
+        The set names these folders, by their label tables; a folder that is labelled later does
+        not become part of it.
+
+        Args:
+            config: The project's config.yaml or folder, absolute or relative to a root directory.
+            video_set_id: Number of the set; None takes the set of the same files if there is one,
+                else the next free number.
+            folders: Names of labelled-data folders; None takes every one that holds labels.
+
+        Returns:
+            Primary key of the set. Inserting the same files again changes nothing.
+
+        Raises:
+            PathError: The project is missing or outside every root directory.
+            ProjectError: It has no labels, or none in a folder that was named.
+            ParameterError: The number is taken by a set of other files.
+        """
+        files = list_label_files(config, folders, get_roots())
+        if video_set_id is None:
+            video_set_id = cls._find_set(files)
+        key = {"video_set_id": video_set_id}
+        if cls & key:
+            known = tuple(sorted((cls.File & key).fetch("file_path")))
+            if known != tuple(sorted(files)):
+                raise ParameterError(
+                    f"video_set_id {video_set_id} holds other files already "
+                    f"({', '.join(known) or 'none'}). Leave it out to take the next free number."
+                )
+            return key
+        with cls.connection.transaction:
+            cls.insert1(key)
+            cls.File.insert(
+                {**key, "file_id": number, "file_path": file}
+                for number, file in enumerate(files, start=1)
+            )
+        return key
+
+    @classmethod
+    def _find_set(cls, files: Sequence[str]) -> int:
+        """Number of the set of exactly these files, or else the next free one."""
+        held: dict[int, list[str]] = {int(number): [] for number in cls.fetch("video_set_id")}
+        for number, file in zip(*cls.File.fetch("video_set_id", "file_path"), strict=True):
+            held[int(number)].append(file)
+        same = [number for number, paths in held.items() if sorted(paths) == sorted(files)]
+        return min(same) if same else max(held, default=0) + 1
 
 
 @schema
@@ -236,3 +296,27 @@ class ModelTraining(dj.Computed):
     def make_insert(self, key: dict[str, Any], result: TrainingResult) -> None:
         """Record the training."""
         self.insert1({**key, **vars(result)})
+
+    @classmethod
+    def publish_to_project(cls, key: Mapping[str, Any]) -> Path:
+        """Copy a trained model into the project it was trained from.
+
+        DeepLabCut's own functions and its graphical interface find it there as if they had
+        trained it: snapshots, learning curve, engine config and, where the project lacks the
+        shuffle, its training dataset and an entry in the list of shuffles. Nothing is overwritten;
+        publishing the same again changes nothing.
+
+        Args:
+            key: Restriction that matches one training.
+
+        Returns:
+            Folder of the model in the project.
+
+        Raises:
+            QueryError: The restriction does not match exactly one training.
+            PathError: The project is not where it was.
+            ProjectError: It cannot be written, was changed since, or holds other files in the
+                places of the model's.
+        """
+        row = fetch_one((cls & key).proj("run_info"), "ModelTraining")
+        return publish_training(row["run_info"], get_roots())

@@ -21,7 +21,7 @@ def name_output_dir(key: Mapping[str, Any]) -> Path:
 
     Readable, and distinct for distinct keys: "a b" and "a-b" read the same but hash differently.
     """
-    plain = {name: str(value) for name, value in key.items()}
+    plain = {name: str(value) for name, value in sorted(key.items())}
     values = "-".join(slugify(value, 24) for value in plain.values())
     return Path(POSES, f"{slugify(values, 100)}-{hash_json(plain)[:12]}")
 
@@ -36,7 +36,7 @@ def pick_body_parts(config: Mapping[str, Any], wanted: str | Sequence[str]) -> l
     Raises:
         QueryError: The model has no such body part; the message suggests the nearest.
     """
-    known = [str(part) for part in config["bodyparts"]]
+    known = _list_body_parts(config)
     if isinstance(wanted, str):
         wanted = known if wanted == "all" else [wanted]
     for name in wanted:
@@ -45,6 +45,13 @@ def pick_body_parts(config: Mapping[str, Any], wanted: str | Sequence[str]) -> l
             hint = f"Did you mean '{near[0]}'?" if near else f"It has {', '.join(known)}."
             raise QueryError(f"The model has no body part '{name}'. {hint}")
     return list(wanted)
+
+
+def _list_body_parts(config: Mapping[str, Any]) -> list[str]:
+    if not config.get("multianimalproject"):
+        return [str(part) for part in config["bodyparts"]]
+    names = (*config["multianimalbodyparts"], *(config.get("uniquebodyparts") or ()))
+    return list(dict.fromkeys(str(name) for name in names))
 
 
 def build_table(
@@ -63,7 +70,7 @@ def build_table(
 
     Returns:
         One row per frame; columns (scorer, bodyparts, coords), with individuals in between where
-        animals are named.
+        animals are named, and with z after y where there is one.
     """
     x_corner, y_corner = (crop[0], crop[2]) if crop else (0, 0)
     ordered = sorted(rows, key=lambda row: (row["individual"], body_parts.index(row["body_part"])))
@@ -71,10 +78,16 @@ def build_table(
     columns: dict[tuple[str, ...], Any] = {}
     for row in ordered:
         levels = (row["individual"], row["body_part"]) if named else (row["body_part"],)
-        values = (_shift(row["x_pos"], x_corner), _shift(row["y_pos"], y_corner), row["likelihood"])
-        for coord, array in zip(("x", "y", "likelihood"), values, strict=True):
-            name = (scorer, *levels, coord)
-            columns[name] = array
+        arrays = {
+            "x": _shift(row["x_pos"], x_corner),
+            "y": _shift(row["y_pos"], y_corner),
+            "z": row.get("z_pos"),
+            "likelihood": row["likelihood"],
+        }
+        for coord, array in arrays.items():
+            if array is not None:
+                name = (scorer, *levels, coord)
+                columns[name] = array
     names = ["scorer", *(["individuals"] if named else []), "bodyparts", "coords"]
     table = pd.DataFrame(columns, index=pd.Index(ordered[0]["frame_index"], dtype=np.int64))
     table.columns = pd.MultiIndex.from_tuples(columns, names=names)

@@ -99,10 +99,10 @@ def _weights(value: Any) -> str:
     return text.lower() if text.lower() in (PRETRAINED, RANDOM) else text
 
 
-def _crop(value: Any) -> list[int] | None:
+def _crop(value: Any) -> list[int] | bool | None:
     wanted = "four whole numbers [x1, x2, y1, y2] in px with 0 <= x1 < x2 and 0 <= y1 < y2"
     if value is None or value is False:
-        return None
+        return value  # False switches off the crop of the model's config, None leaves it
     if not isinstance(value, (list, tuple)) or len(value) != 4:
         raise ValueError(wanted)
     try:
@@ -189,6 +189,7 @@ INFERENCE = Vocabulary(
         "batch_size": _both(_integer(1), "batch_size", "batchsize"),
         "cropping": _both(_crop, "cropping"),
         "dynamic": _both(_dynamic, "dynamic"),
+        "filtered": _ours(_boolean),
     },
     refused={
         "device": _AT_POPULATE,

@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 
 FOREIGN = ("DJ_", "DATABASE_PREFIX", "DLC_")
-for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+for name in [
+    name for name in os.environ if name.startswith(FOREIGN) and name != "DLC_REAL_PROJECT"
+]:
     del os.environ[name]
 os.environ.update(
     OMP_NUM_THREADS="1",  # with more, OpenMP spins on contended cores
@@ -98,6 +100,11 @@ class Lab:
             {**key, "file_id": number, "file_path": file} for number, file in enumerate(files, 1)
         )
         return key
+
+    def attempts(self, key: dict[str, Any]) -> list[Path]:
+        """Unfinished folders of a training (other tests kill workers, which leave theirs)."""
+        name = "-".join(str(value) for _, value in sorted(key.items()))
+        return list((self.processed / "trainings" / ".attempts").glob(f"{name}-*"))
 
     def add_training(self, training_id: int, params: dict[str, Any], **task: Any) -> dict[str, Any]:
         """Queue a training on the synthetic project and return its key."""

@@ -14,7 +14,7 @@ from ..engines.base import FrameErrors
 from ..errors import ModelError
 from ..linking import Roots
 from ..readers.labels import hash_labels, read_labels
-from ..store.bundles import Bundle, make_bundle_view, open_bundle
+from ..store.bundles import Bundle, check_single_animal, make_bundle_view, open_bundle
 from ..store.files import make_folder
 from ..store.runs import RunIdentity, find_run, start_run
 from ..store.views import remove_view
@@ -85,6 +85,7 @@ def run_evaluation(job: EvaluationJob, roots: Roots) -> EvaluationResult:
         ElementError: The bundle is damaged or has no labels, or frames are missing.
     """
     bundle = open_bundle(roots.processed, job.bundle_hash)
+    check_single_animal(bundle)
     labels_hash, frames_of = _check_labels(bundle, job, roots)
     engine = get_engine(bundle.facts.engine)
     identity = RunIdentity("evaluation", job.key, {"bundle": bundle.hash, "labels": labels_hash})

@@ -18,11 +18,12 @@ from ..errors import ParameterError, ResultError, VideoError
 from ..linking import Roots
 from ..progress import show_frames
 from ..readers.pose import PredictedPose, read_pose
-from ..store.bundles import Bundle, make_bundle_view, open_bundle
+from ..store.bundles import Bundle, check_single_animal, make_bundle_view, open_bundle
 from ..store.files import hash_file, make_folder
 from ..store.runs import Attempt, Run, RunIdentity, find_run, start_run
 from ..store.views import remove_view
 from .provenance import Stopwatch
+from .vouching import truncate_crop
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Trajectory:
         x: Floating point, shape (n_frames,), px as DeepLabCut wrote them.
         y: Likewise.
         likelihood: Likewise, in [0, 1].
+        z: Third coordinate, where there is one; x and y are then in its unit.
     """
 
     individual: str
@@ -84,6 +86,7 @@ class Trajectory:
     x: npt.NDArray[np.floating]
     y: npt.NDArray[np.floating]
     likelihood: npt.NDArray[np.floating]
+    z: npt.NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ def run_inference(job: InferenceJob, roots: Roots) -> InferenceResult:
             not fit the video; nothing is left behind then.
     """
     bundle = open_bundle(roots.processed, job.bundle_hash)
+    check_single_animal(bundle)
     videos = [roots.confine(roots.resolve(file.path)) for file in job.files]
     plan = _make_plan(job, bundle)
     identity = _identify(job, bundle, videos, plan)
@@ -133,7 +137,7 @@ def run_inference(job: InferenceJob, roots: Roots) -> InferenceResult:
 
 def _make_plan(job: InferenceJob, bundle: Bundle) -> InferencePlan:
     crop = job.params.get("cropping", bundle.project.crop)
-    if crop is not None and (crop[1] > job.width or crop[3] > job.height):
+    if crop and (crop[1] > job.width or crop[3] > job.height):
         raise ParameterError(
             f"The crop {list(crop)} reaches beyond the video's {job.width} x {job.height} px "
             "(x1, x2, y1, y2). Give one inside the frame, or correct the model's config."
@@ -148,7 +152,11 @@ def _make_plan(job: InferenceJob, bundle: Bundle) -> InferencePlan:
                 f"{batch_size}. Leave out batch_size, or dynamic."
             )
         batch_size = 1
-    return InferencePlan(batch_size, tuple(crop) if crop else None, dynamic)
+    # What is recorded is what DeepLabCut really cuts, or coordinates would be a pixel off.
+    if not crop:
+        return InferencePlan(batch_size, None, dynamic)
+    x1, x2, y1, y2 = truncate_crop(crop, job.width, job.height)
+    return InferencePlan(batch_size, (x1, x2, y1, y2), dynamic)
 
 
 def _identify(

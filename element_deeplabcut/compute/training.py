@@ -30,9 +30,9 @@ from ..readers.project import (
     ProjectConfig,
     read_project,
     read_shuffle_engine,
-    read_yaml,
 )
 from ..readers.snapshots import list_snapshots
+from ..readers.yaml_files import read_yaml
 from ..store.files import hash_file, hash_json, make_folder
 from ..store.runs import Attempt, Run, RunIdentity, find_run, start_run
 from ..store.views import ProjectView, copy_shuffle, make_view, source_model_folder
@@ -136,7 +136,7 @@ def _find_source(job: TrainingJob, roots: Roots) -> _Source:
         )
     shuffle, index = job.params["shuffle"], job.params["trainingsetindex"]
     folders = select_folders(project, job.files, roots)
-    recorded = read_shuffle_engine(project, shuffle, index)
+    recorded = read_shuffle_engine(project, shuffle, index, job.model_prefix)
     engine = _choose_engine(job.params, project, recorded)
     check_engine_honours(job.params, engine)
     if recorded is None:

@@ -16,6 +16,21 @@ from ..errors import ModelError, PathError
 _PATH_ENTRIES = ("snapshot_path", "detector_snapshot_path", "resume_training_from", "conditions")
 
 
+def check_loads_safely(config: Mapping[str, Any], file: Path) -> None:
+    """Refuse an engine config that asks torch to run code stored in a snapshot.
+
+    Raises:
+        ModelError: ``runner.load_weights_only`` is not true.
+    """
+    # Only an absent entry and a plain true are safe: DeepLabCut takes "no" and 0 for false, too.
+    runners = (config.get("runner"), (config.get("detector") or {}).get("runner"))
+    if any((runner or {}).get("load_weights_only") not in (None, True) for runner in runners):
+        raise ModelError(
+            f"'{file}' sets runner.load_weights_only to something else than true, which lets a "
+            "snapshot run code when it is loaded. Remove the entry."
+        )
+
+
 def check_engine_config(
     config: Mapping[str, Any], file: Path, confine: Callable[[Path], object]
 ) -> None:
@@ -27,13 +42,9 @@ def check_engine_config(
         confine: Raises `PathError` for a path outside every root.
 
     Raises:
-        ModelError: ``runner.load_weights_only`` is false, or a path leads outside.
+        ModelError: ``runner.load_weights_only`` is not true, or a path leads outside.
     """
-    if (config.get("runner") or {}).get("load_weights_only") is False:
-        raise ModelError(
-            f"'{file}' sets runner.load_weights_only: false, which lets a snapshot run code when "
-            "it is loaded. Remove the entry."
-        )
+    check_loads_safely(config, file)
     for name, value in _find_paths(config):
         try:
             confine(file.parent / value)

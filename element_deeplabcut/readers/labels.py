@@ -82,7 +82,12 @@ def read_labels(file: Path) -> LabelSet:
     """
     try:
         table = pd.read_hdf(file)
+        table = table.loc[:, table.columns.get_level_values("coords") != "likelihood"]
         parts = [str(part) for part in table.columns.get_level_values("bodyparts")[::2]]
+        expected = [(part, coord) for part in parts for coord in "xy"]
+        given = [(str(column[-2]), str(column[-1])) for column in table.columns]
+        if table.columns.nlevels != 3 or given != expected or len(set(parts)) != len(parts):
+            raise ValueError("its columns are not x and y of each body part in turn")
         images = tuple(_image_path(row) for row in table.index)
         positions = np.asarray(table, dtype=np.float64).reshape(len(images), len(parts), 2)
     except (OSError, RuntimeError, KeyError, ValueError, AttributeError, TypeError) as error:
@@ -115,7 +120,7 @@ def read_split(file: Path) -> Split:
             tuple(int(row) for row in test if row >= 0),
             tuple(_image_path(entry["image"]) for entry in data),
         )
-    except (OSError, EOFError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged pickle can raise anything
         raise ProjectError(
             f"'{file}' is not the record of a DeepLabCut shuffle ({error}). Create the training "
             "dataset again, or choose another shuffle."

@@ -44,7 +44,7 @@ def read_learning_curve(file: Path) -> LearningCurve:
             name: np.array([float(row[name] or "nan") for row in rows], dtype=np.float64)
             for name in names
         }
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ResultError(
             f"'{file}' is not a learning curve of DeepLabCut's PyTorch engine ({error})."
         ) from error

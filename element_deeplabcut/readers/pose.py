@@ -1,21 +1,28 @@
-"""Predicted poses: the ``<video><scorer>.h5`` files of DeepLabCut.
+"""Predicted poses: the ``<video><scorer>.h5`` and ``.csv`` files of DeepLabCut.
 
 x and y are DeepLabCut's own numbers: pixels of the analysed picture, x to the right and y down,
 the centre of the top left pixel at (0, 0) up to DeepLabCut's own stride arithmetic. If the analysis
-was cropped with the PyTorch engine they are relative to the crop's corner. likelihood lies in
-[0, 1]. Row k is frame k of the video.
+was cropped they are relative to the crop's corner, with either engine. likelihood lies in [0, 1].
+The row's label is the frame's number. A triangulated result has x, y, z in the unit of its
+calibration, and usually no likelihood.
+
+`read_pose` reads what DeepLabCut wrote for this package a moment ago. `parse_pose` takes a file of
+any origin and generation; single or several animals, two or three coordinates.
 """
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ResultError
+from .hdf5 import read_hdf5_table
 
 SINGLE_ANIMAL = ""
 """Name of the individual of a single-animal project."""
@@ -46,7 +53,7 @@ def read_pose(file: Path) -> PredictedPose:
         ResultError: The file is missing or is not such a table.
     """
     try:
-        table = pd.read_hdf(file)
+        table = read_hdf5_table(file.read_bytes(), f"'{file}'")
         columns = table.columns
         scorers = columns.get_level_values("scorer").unique()
         parts = tuple(str(part) for part in columns.get_level_values("bodyparts").unique())
@@ -55,6 +62,132 @@ def read_pose(file: Path) -> PredictedPose:
         if len(scorers) != 1 or given != expected:
             raise ValueError("its columns are not x, y, likelihood of each body part in turn")
         values = table.to_numpy().reshape(len(table), 1, len(parts), 3)
-    except (OSError, KeyError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, KeyError, ValueError, AttributeError, TypeError, ResultError) as error:
         raise ResultError(f"'{file}' is not a prediction of DeepLabCut ({error}).") from error
     return PredictedPose(str(scorers[0]), (SINGLE_ANIMAL,), parts, values)
+
+
+_LAYOUTS = (("x", "y", "likelihood"), ("x", "y", "z"), ("x", "y", "z", "likelihood"))
+
+
+@dataclass(frozen=True)
+class Track:
+    """One body part of one individual in one video file.
+
+    Attributes:
+        individual: Name; '' for a single animal, ``single`` for body parts that only one has.
+        body_part: Name.
+        x: Floating point, shape (n_rows,).
+        y: Likewise.
+        z: Likewise, or None in two dimensions.
+        likelihood: Likewise, or None where the file has none.
+    """
+
+    individual: str
+    body_part: str
+    x: npt.NDArray[np.floating]
+    y: npt.NDArray[np.floating]
+    z: npt.NDArray[np.floating] | None
+    likelihood: npt.NDArray[np.floating] | None
+
+
+@dataclass(frozen=True)
+class PoseTable:
+    """The content of a result file.
+
+    Attributes:
+        scorer: Name in the columns.
+        frames: int64, shape (n_rows,): frame numbers, increasing.
+        tracks: One per individual and body part, in the order of the columns.
+    """
+
+    scorer: str
+    frames: npt.NDArray[np.int64]
+    tracks: tuple[Track, ...]
+
+    @property
+    def three_d(self) -> bool:
+        """Whether it has z."""
+        return self.tracks[0].z is not None
+
+
+def parse_pose(data: bytes, is_csv: bool, what: str) -> PoseTable:
+    """Read a result file of unknown origin.
+
+    Args:
+        data: The whole file.
+        is_csv: Whether it is a ``.csv``.
+        what: How messages call it.
+
+    Raises:
+        ResultError: It could run code, is damaged, or is not a result of DeepLabCut.
+    """
+    table = _read_csv(data, what) if is_csv else read_hdf5_table(data, what)
+    try:
+        return _to_pose(table)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ResultError(
+            f"{what} is not a prediction of DeepLabCut: {error}. Give the table that analyze_videos"
+            " or the tracking wrote."
+        ) from error
+
+
+def _read_csv(data: bytes, what: str) -> pd.DataFrame:
+    try:
+        lines = data[: 1 << 22].decode("utf-8", "replace").splitlines()[:4]
+        levels = [line.split(",")[0].strip('"') for line in lines]
+        if "coords" not in levels:
+            raise ValueError("its first lines are not scorer, bodyparts, coords")
+        header = list(range(levels.index("coords") + 1))
+        return pd.read_csv(io.BytesIO(data), header=header, index_col=0)
+    except (ValueError, IndexError, OverflowError) as error:
+        raise ResultError(
+            f"{what} is not a table of DeepLabCut ({error}). Write it again, or restore it."
+        ) from error
+
+
+def _to_pose(table: pd.DataFrame) -> PoseTable:
+    levels = list(table.columns.names)
+    expected = ["scorer", "individuals", "bodyparts", "coords"]
+    if levels not in (expected, [name for name in expected if name != "individuals"]):
+        raise ValueError(f"its columns have the levels {levels}")
+    scorers = [str(name) for name in table.columns.get_level_values("scorer").unique()]
+    if len(scorers) != 1:
+        raise ValueError(f"it has {len(scorers)} scorers")
+    columns: dict[tuple[str, str], dict[str, Any]] = {}
+    for position, column in enumerate(table.columns):
+        individual = str(column[1]) if len(levels) == len(expected) else SINGLE_ANIMAL
+        coords = columns.setdefault((individual, str(column[-2])), {})
+        if str(column[-1]) in coords:
+            raise ValueError(f"it has '{column[-1]}' of '{column[-2]}' twice")
+        coords[str(column[-1])] = table.iloc[:, position].to_numpy()
+    tracks = [_to_track(*names, coords) for names, coords in columns.items()]
+    if len({(track.z is None, track.likelihood is None) for track in tracks}) != 1:
+        raise ValueError("its body parts differ in their coordinates")
+    return PoseTable(scorers[0], _to_frames(table.index), tuple(tracks))
+
+
+def _to_track(individual: str, body_part: str, coords: dict[str, Any]) -> Track:
+    if tuple(sorted(coords)) not in {tuple(sorted(layout)) for layout in _LAYOUTS}:
+        raise ValueError(
+            f"'{body_part}' has the columns {', '.join(coords)}, where x, y and likelihood (or x, "
+            "y, z) are expected"
+        )
+    for name, values in coords.items():
+        if values.dtype.kind not in "fiu":
+            raise ValueError(f"'{name}' of '{body_part}' holds something else than numbers")
+        if values.dtype.kind != "f":
+            coords[name] = values.astype(np.float64)
+    return Track(
+        individual, body_part, coords["x"], coords["y"], coords.get("z"), coords.get("likelihood")
+    )
+
+
+def _to_frames(index: pd.Index) -> npt.NDArray[np.int64]:
+    values = index.to_numpy()
+    if values.dtype.kind not in "iuf" or not (values == np.floor(values)).all():
+        raise ValueError("its rows are not numbered")
+    frames = values.astype(np.int64)
+    if len(frames) == 0 or frames[0] < 0 or (np.diff(frames) <= 0).any():
+        raise ValueError("its rows are not numbered upwards from 0")
+    return frames

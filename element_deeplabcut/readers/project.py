@@ -7,20 +7,17 @@ The percentage is truncated, not rounded: a fraction of 0.29 gives 28, as in Dee
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from ..errors import ProjectError
+from .yaml_files import read_yaml
 
 CONFIG_NAME = "config.yaml"
 MODELS_FOLDER = {"pytorch": "dlc-models-pytorch", "tensorflow": "dlc-models"}
 ENGINE_CONFIG = {"pytorch": "pytorch_config.yaml", "tensorflow": "pose_cfg.yaml"}
-_REWRITE_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,17 @@ class ProjectConfig:
                 f"'{self.directory / CONFIG_NAME}' sets cropping: true but lacks x1, x2, y1 or y2. "
                 "Complete them, or set cropping: false."
             ) from error
+
+    @property
+    def unique_body_parts(self) -> tuple[str, ...]:
+        """Points that only one thing in the picture has, beside those of every animal."""
+        names = self.settings.get("uniquebodyparts") if self.multi_animal else None
+        return tuple(str(name) for name in names or ())
+
+    @property
+    def predicted_body_parts(self) -> tuple[str, ...]:
+        """Every point a model of this project predicts."""
+        return tuple(dict.fromkeys((*self.body_parts, *self.unique_body_parts)))
 
     def fraction(self, trainingsetindex: int) -> float:
         """Training fraction with that index.
@@ -181,36 +189,9 @@ def _read_snapshotindex(value: Any) -> int:
     return -1 if value in ("all", None) else int(value)
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML mapping of plain types.
-
-    DeepLabCut rewrites its files in place, so a reader can meet an empty or half-written one while
-    another process works; that is waited out for about a second and a half.
-
-    Raises:
-        ProjectError: The file is missing, or still no mapping of plain types after the wait.
-    """
-    for wait_s in (*_REWRITE_WAITS_S, None):
-        try:
-            content = yaml.load(file.read_text(encoding="utf-8"), Loader=_SafeLoader)
-            if isinstance(content, dict):
-                return content
-            problem = "is empty" if content is None else "is not a mapping"
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise ProjectError(
-                f"'{file}' does not exist. Give the path of a DeepLabCut project's config.yaml."
-            ) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            problem = f"cannot be read as plain YAML ({' '.join(str(error).split())})"
-        if wait_s is not None:
-            time.sleep(wait_s)
-    raise ProjectError(f"'{file}' {problem}. Restore it, or save it again with DeepLabCut.")
-
-
-_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def read_shuffle_engine(project: ProjectConfig, shuffle: int, trainingsetindex: int) -> str | None:
+def read_shuffle_engine(
+    project: ProjectConfig, shuffle: int, trainingsetindex: int, model_prefix: str = ""
+) -> str | None:
     """Say which engine a shuffle was made for, or None when the project has no such shuffle.
 
     DeepLabCut 3 records it per shuffle in ``metadata.yaml`` beside the dataset, and that record
@@ -225,7 +206,9 @@ def read_shuffle_engine(project: ProjectConfig, shuffle: int, trainingsetindex: 
             engine = str(entry["engine"]).lower()
             return "tensorflow" if engine in ("tf", "tensorflow") else engine
     for engine in ("pytorch", "tensorflow"):
-        folder = project.directory / project.model_folder(engine, shuffle, trainingsetindex)
-        if (folder / "train" / ENGINE_CONFIG[engine]).is_file():
+        where = (engine, shuffle, trainingsetindex)
+        folders = {project.model_folder(*where), project.model_folder(*where, model_prefix)}
+        files = (project.directory / folder / "train" / ENGINE_CONFIG[engine] for folder in folders)
+        if any(file.is_file() for file in files):
             return engine
     return None

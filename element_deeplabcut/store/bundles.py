@@ -1,10 +1,11 @@
 """The model store: self-contained, immutable copies of trained models, named by their content.
 
 A bundle is a minimal DeepLabCut project holding what inference and evaluation need: the config, the
-engine config, ``test/pose_cfg.yaml``, one snapshot, and the label table and split where they were
-there. Its name is the hash of all of it, so the same model registered twice, or from a moved copy
-of its project, is the same bundle, and a damaged one is noticed before it is used. Paths of the
-machine it came from are left out.
+engine config, ``test/pose_cfg.yaml``, one snapshot (three files with TensorFlow; the detector's too
+for a top-down model), and the label table and split where they were there. Its name is the hash of
+all of it, so the same model registered twice, or from a moved copy of its project, is the same
+bundle, and a damaged one is noticed before it is used. Paths of the machine it came from are left
+out.
 
 DeepLabCut deletes old snapshots and rewrites engine configs in the project; the bundle does not
 change with it.
@@ -13,14 +14,17 @@ change with it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, ProjectError
+from ..readers.engine_config import check_loads_safely
 from ..readers.labels import LABELS_FOLDER, read_labels
 from ..readers.project import (
     CONFIG_NAME,
@@ -28,23 +32,31 @@ from ..readers.project import (
     ProjectConfig,
     parse_project,
     read_shuffle_engine,
-    read_yaml,
 )
-from ..readers.snapshots import pytorch_scorer, select_snapshot
+from ..readers.snapshots import (
+    DETECTOR,
+    Snapshot,
+    pytorch_scorer,
+    select_snapshot,
+    tensorflow_scorer,
+)
+from ..readers.yaml_files import read_yaml, write_yaml
 from .files import (
     attempt_folder,
     find_changed,
     fingerprint,
     hash_json,
+    list_files,
     make_folder,
     publish,
     write_new,
 )
-from .views import ProjectView, dataset_files, make_view, write_yaml
+from .views import ProjectView, dataset_files, make_view
 
 MODELS = "models"
 BUNDLE = "bundle.json"
 _FORMAT = 1
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,8 +68,9 @@ class BundleFacts:
         shuffle: Shuffle it was trained on.
         trainingsetindex: Index of its training fraction.
         model_prefix: DeepLabCut's model prefix, or ''.
-        snapshot: File name of the snapshot, for instance ``snapshot-best-010.pt``.
-        train_iterations: Epochs the snapshot was trained for.
+        snapshot: File name of the snapshot, for instance ``snapshot-best-010.pt``; with TensorFlow
+            what its three files have in common, ``snapshot-1030000``.
+        train_iterations: Epochs (iterations with TensorFlow) the snapshot was trained for.
         scorer: DeepLabCut's name for this model in its results.
         has_labels: Whether the label table and split came along, so it can be evaluated.
     """
@@ -117,9 +130,9 @@ def build_bundle(
         ProjectError: The project lacks the shuffle or one of its files.
         ModelError: It has no such snapshot, or loading it could run code.
     """
-    engine = read_shuffle_engine(source, shuffle, trainingsetindex)
     merged = _drop_paths({**source.settings, **(settings or {})})
     project = parse_project(merged, source.directory)
+    engine = read_shuffle_engine(project, shuffle, trainingsetindex, model_prefix)
     folder = source.directory / project.model_folder(
         engine or "pytorch", shuffle, trainingsetindex, model_prefix
     )
@@ -128,11 +141,10 @@ def build_bundle(
             f"The project '{source.directory}' has no trained shuffle {shuffle} with "
             f"trainingsetindex {trainingsetindex}: '{folder}' is not there."
         )
-    if engine != "pytorch":
-        raise ModelError(f"Models of the {engine} engine cannot be registered yet.")
     index = project.snapshotindex if snapshotindex is None else snapshotindex
-    snapshot = select_snapshot(folder / "train", index)
+    snapshot = select_snapshot(folder / "train", index, engine)
     engine_config = read_yaml(folder / "train" / ENGINE_CONFIG[engine])
+    detector = _select_detector(folder / "train", engine_config, project)
     facts = BundleFacts(
         engine=engine,
         shuffle=shuffle,
@@ -140,28 +152,49 @@ def build_bundle(
         model_prefix=model_prefix,
         snapshot=snapshot.path.name,
         train_iterations=snapshot.epochs,
-        scorer=pytorch_scorer(
-            str(engine_config["net_type"]), project.task, project.date, shuffle, snapshot
-        ),
-        has_labels=_has_labels(source, shuffle, trainingsetindex),
+        scorer=_name_scorer(engine, engine_config, project, shuffle, snapshot, detector),
+        has_labels=_has_labels(project, shuffle, trainingsetindex),
     )
-    check_safe_to_load(engine_config, folder / "train" / ENGINE_CONFIG[engine])
+    check_loads_safely(engine_config, folder / "train" / ENGINE_CONFIG[engine])
+    weights = [*snapshot.files, *(detector.files if detector else ())]
     with attempt_folder(make_folder(store, MODELS), "bundle") as attempt:
-        _fill(attempt, source, merged, engine_config, snapshot.path, folder, facts)
+        _fill(attempt, project, engine_config, weights, folder, facts)
         return _store(attempt, store, asdict(facts))
 
 
-def check_safe_to_load(engine_config: Mapping[str, Any], file: Path) -> None:
-    """Refuse an engine config that asks torch to run code stored in a snapshot.
+def _select_detector(
+    train_folder: Path, engine_config: Mapping[str, Any], project: ProjectConfig
+) -> Snapshot | None:
+    """Choose the detector as DeepLabCut does: only top-down models have one, and not all."""
+    if str(engine_config.get("method", "")).lower() != "td":
+        return None
+    index = project.settings.get("detector_snapshotindex", -1)
+    index = -1 if index in ("all", None) else int(index)
+    try:
+        return select_snapshot(train_folder, index, prefix=DETECTOR)
+    except ModelError:
+        return None
 
-    Raises:
-        ModelError: ``runner.load_weights_only`` is false.
-    """
-    if (engine_config.get("runner") or {}).get("load_weights_only") is False:
+
+def _name_scorer(
+    engine: str,
+    engine_config: Mapping[str, Any],
+    project: ProjectConfig,
+    shuffle: int,
+    snapshot: Snapshot,
+    detector: Snapshot | None,
+) -> str:
+    task, date = project.task, project.date
+    if engine == "tensorflow":
+        return tensorflow_scorer(engine_config, task, date, shuffle, snapshot.epochs)
+    net_type = engine_config.get("net_type")
+    if not net_type:
         raise ModelError(
-            f"'{file}' sets runner.load_weights_only: false, which lets a snapshot run code when "
-            "it is loaded. Remove the entry."
+            f"'{ENGINE_CONFIG[engine]}' of shuffle {shuffle} names no net_type, so DeepLabCut "
+            "cannot build its network. Restore the file, or train the shuffle again."
         )
+    net_type = str(net_type)
+    return pytorch_scorer(net_type, task, date, shuffle, snapshot, detector)
 
 
 def _drop_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,33 +211,52 @@ def _has_labels(source: ProjectConfig, shuffle: int, trainingsetindex: int) -> b
 def _fill(
     attempt: Path,
     source: ProjectConfig,
-    settings: Mapping[str, Any],
     engine_config: dict[str, Any],
-    snapshot: Path,
+    weights: list[Path],
     folder: Path,
     facts: BundleFacts,
 ) -> None:
-    write_yaml(attempt / CONFIG_NAME, settings)
-    project = parse_project(settings, attempt)
+    write_yaml(attempt / CONFIG_NAME, source.settings)
+    project = parse_project(source.settings, attempt)
     view = ProjectView(
         project, facts.engine, facts.shuffle, facts.trainingsetindex, facts.model_prefix
     )
     parts = view.model_folder.relative_to(attempt).parts
     train, test = make_folder(attempt, *parts, "train"), make_folder(attempt, *parts, "test")
-    # The engine config records where it once lay; DeepLabCut does not need it.
-    metadata = {**engine_config.get("metadata", {}), "project_path": "", "pose_config_path": ""}
-    write_yaml(
-        train / ENGINE_CONFIG[facts.engine],
-        {**engine_config, "metadata": metadata, "resume_training_from": None},
-    )
-    pose_config = read_yaml(folder / "test" / "pose_cfg.yaml")
-    write_yaml(test / "pose_cfg.yaml", {**pose_config, "dataset": ""})
-    shutil.copyfile(snapshot, train / facts.snapshot)
+    # The configs record where they once lay; DeepLabCut does not need it.
+    write_yaml(train / ENGINE_CONFIG[facts.engine], _drop_places(engine_config, facts.engine))
+    pose_config = {**read_yaml(folder / "test" / "pose_cfg.yaml"), "dataset": ""}
+    if facts.engine == "tensorflow":
+        pose_config["init_weights"] = ""
+    write_yaml(test / "pose_cfg.yaml", pose_config)
+    tracking = folder / "test" / "inference_cfg.yaml"
+    if project.multi_animal and tracking.is_file():
+        write_yaml(test / tracking.name, read_yaml(tracking))
+    for file in weights:
+        shutil.copyfile(file, train / file.name)
     if facts.has_labels:
         dataset = make_folder(attempt, *project.dataset_folder().parts)
         for name in dataset_files(source, facts.shuffle, facts.trainingsetindex):
             if name != "metadata.yaml":  # it lists other shuffles, which come and go
                 shutil.copyfile(source.directory / source.dataset_folder() / name, dataset / name)
+
+
+def _drop_places(engine_config: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    if engine == "tensorflow":
+        return {**engine_config, "project_path": "", "init_weights": ""}
+    metadata = {**engine_config.get("metadata", {}), "project_path": "", "pose_config_path": ""}
+    training = dict(engine_config.get("train_settings") or {})
+    if (training.get("weight_init") or {}).get("memory_replay"):
+        raise ModelError(
+            "The model was fine-tuned from a SuperAnimal with memory replay, which this version "
+            "cannot run. Analyze with DeepLabCut, and load the result."
+        )
+    return {
+        **engine_config,
+        "metadata": metadata,
+        "train_settings": {**training, "weight_init": None},
+        "resume_training_from": None,
+    }
 
 
 def _store(attempt: Path, store: Path, facts: dict[str, Any]) -> Bundle:
@@ -215,8 +267,20 @@ def _store(attempt: Path, store: Path, facts: dict[str, Any]) -> Bundle:
     for file in attempt.rglob("*"):
         if file.is_file():
             os.chmod(file, 0o444)
-    publish(attempt, store / MODELS / name)
+    if not publish(attempt, store / MODELS / name):
+        _set_damaged_aside(store, name)
+        publish(attempt, store / MODELS / name)
     return open_bundle(store, name)
+
+
+def _set_damaged_aside(store: Path, name: str) -> None:
+    """Make way for a good copy of a bundle that was damaged since it was registered."""
+    try:
+        open_bundle(store, name)
+    except ModelError:
+        damaged = make_folder(store, MODELS, ".damaged") / f"{name}.{uuid.uuid4().hex[:8]}"
+        (store / MODELS / name).rename(damaged)
+        logger.warning("The damaged model bundle '%s' was replaced; it is now '%s'.", name, damaged)
 
 
 def open_bundle(store: Path, name: str) -> Bundle:
@@ -230,12 +294,13 @@ def open_bundle(store: Path, name: str) -> Bundle:
     try:
         content = json.loads((folder / BUNDLE).read_text(encoding="utf-8"))
         facts, files = content["facts"], content["files"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{where} is missing or damaged ({error}). Restore it from a backup of the processed "
             "directory, or register the model again under another name."
         ) from error
-    changed = find_changed(folder, files)
+    planted = set(list_files(folder)) - {*files, BUNDLE}
+    changed = [*find_changed(folder, files), *sorted(planted)]
     if changed or hash_json({"facts": facts, "files": files}) != name:
         raise ModelError(
             f"{where} is damaged: {', '.join(changed) or BUNDLE} changed since the model was "
@@ -243,6 +308,20 @@ def open_bundle(store: Path, name: str) -> Bundle:
         )
     project = parse_project(read_yaml(folder / CONFIG_NAME), folder)
     return Bundle(folder, name, project, BundleFacts(**facts))
+
+
+def check_single_animal(bundle: Bundle) -> None:
+    """Insist that this package can run a model, not only load what DeepLabCut made with it.
+
+    Raises:
+        ModelError: It is of a multi-animal project.
+    """
+    if bundle.project.multi_animal:
+        raise ModelError(
+            "The model is of a multi-animal project. This version runs single-animal models; "
+            "analyze and track the video with DeepLabCut, then load the result with task_mode "
+            "'load'."
+        )
 
 
 def make_bundle_view(bundle: Bundle, directory: Path, frames_of: Path | None = None) -> ProjectView:
@@ -276,7 +355,7 @@ def make_bundle_view(bundle: Bundle, directory: Path, frames_of: Path | None = N
         if not file.is_file() or is_top or relative.parts[0] == LABELS_FOLDER:
             continue
         target = make_folder(directory, *relative.parent.parts) / file.name
-        if file.name == facts.snapshot:
+        if file.name.startswith("snapshot-"):
             target.symlink_to(file.resolve())
         else:
             shutil.copyfile(file, target)

@@ -36,7 +36,12 @@ def hash_json(value: Any) -> str:
 
 def dump_json(value: Any) -> str:
     """Write a plain value as canonical JSON (dates and UUIDs as texts)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_to_plain)
+
+
+def _to_plain(value: Any) -> Any:
+    # A number of numpy's is the number; dates and UUIDs are written as texts.
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def list_files(folder: Path) -> dict[str, Path]:
@@ -65,6 +70,8 @@ def make_folder(base: Path, *parts: str) -> Path:
     try:
         base.mkdir(parents=True, exist_ok=True)
         for part in parts:
+            if part in ("", ".", "..") or "/" in part:
+                raise PathError(f"'{part}' is not the name of a folder below '{folder}'.")
             folder = folder / part
             try:
                 folder.mkdir()

@@ -9,9 +9,12 @@ manifest is never a result; one whose inputs differ is another run.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import logging
+import os
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +28,6 @@ from .files import (
     find_changed,
     fingerprint,
     hash_json,
-    list_files,
     make_folder,
     publish,
     slugify,
@@ -34,6 +36,7 @@ from .files import (
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
+_PARTS = {"identity", "result", "files", "finished_at"}
 logger = logging.getLogger(__name__)
 
 
@@ -60,7 +63,7 @@ class RunIdentity:
     @property
     def name(self) -> str:
         """Folder name: readable, and distinct for distinct identities."""
-        values = "-".join(slugify(str(value), 20) for value in self.key.values())
+        values = "-".join(slugify(str(value), 20) for _, value in sorted(self.key.items()))
         return f"{slugify(values, 60)}-{hash_json(self.plain)[:16]}"
 
 
@@ -136,12 +139,10 @@ def open_run(folder: Path) -> Run:
     Raises:
         ResultError: It is missing or was changed since it was published.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        problem = ", ".join(find_changed(folder, manifest["files"]))
-    except (OSError, ValueError, KeyError) as error:
-        manifest, problem = {}, str(error)
-    if problem:
+    manifest = _read_manifest(folder)
+    changed = find_changed(folder, manifest["files"]) if manifest else [MANIFEST]
+    if manifest is None or changed:
+        problem = ", ".join(changed)
         raise ResultError(
             f"The run directory '{folder}' is missing or damaged ({problem}). Restore it from a "
             "backup, or delete its row and populate again."
@@ -155,33 +156,40 @@ def _to_run(folder: Path, manifest: dict[str, Any]) -> Run:
 
 
 def _read_run(folder: Path, identity: RunIdentity) -> Run | None:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(folder):
         return None
-    except (OSError, ValueError):
-        manifest = {}
+    manifest = _read_manifest(folder)
     problem = _find_problem(folder, manifest, identity)
-    if problem:
+    if manifest is None or problem:
         _set_aside(folder, problem)
         return None
     return _to_run(folder, manifest)
 
 
-def _find_problem(folder: Path, manifest: dict[str, Any], identity: RunIdentity) -> str | None:
-    if manifest.get("format") != _FORMAT:
-        return "its manifest cannot be read"
+def _read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Read a manifest; None when there is none, or none that this version wrote."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_ours = isinstance(manifest, dict) and manifest.get("format") == _FORMAT
+    return manifest if is_ours and manifest.keys() >= _PARTS else None
+
+
+def _find_problem(folder: Path, manifest: dict[str, Any] | None, identity: RunIdentity) -> str:
+    if manifest is None:
+        return "it has no manifest that can be read"
     if manifest["identity"] != identity.plain:
         return "its manifest is of another run"
     changed = find_changed(folder, manifest["files"])
-    return f"changed since it was published: {', '.join(changed)}" if changed else None
+    return f"changed since it was published: {', '.join(changed)}" if changed else ""
 
 
 def _set_aside(folder: Path, why: str) -> None:
-    damaged = make_folder(folder.parent, ".damaged") / f"{folder.name}.{hash_json(why)[:8]}"
-    logger.warning("'%s' is not used (%s); it is moved to '%s'.", folder, why, damaged)
-    count = len(list_files(damaged.parent))
-    folder.rename(damaged.with_name(f"{damaged.name}-{count}"))
+    damaged = make_folder(folder.parent, ".damaged") / f"{folder.name}.{uuid.uuid4().hex[:8]}"
+    with contextlib.suppress(FileNotFoundError):  # another worker was first
+        folder.rename(damaged)
+        logger.warning("'%s' is not used (%s); it was moved to '%s'.", folder, why, damaged)
 
 
 def list_runs(parent: Path) -> list[Path]:

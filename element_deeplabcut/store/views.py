@@ -10,16 +10,14 @@ workers on one project never meet.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import yaml
 
 from ..errors import ProjectError
 from ..readers.labels import LABELS_FOLDER
 from ..readers.project import CONFIG_NAME, ENGINE_CONFIG, ProjectConfig, parse_project
+from ..readers.yaml_files import write_yaml
 from .files import make_folder
 
 
@@ -179,9 +177,3 @@ def _copy(source: Path, target: Path, base: Path) -> None:
 def remove_view(view: ProjectView) -> None:
     """Remove a view that holds no result of its own."""
     shutil.rmtree(view.directory)
-
-
-def write_yaml(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a YAML mapping in the order given."""
-    with file.open("x", encoding="utf-8") as stream:
-        yaml.safe_dump(dict(content), stream, sort_keys=False, allow_unicode=True)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,8 @@ def test_a_restarted_server_costs_nothing(lab: Lab, trained: Trained, monkeypatc
         result = original(*args)
         calls.append(1)
         os.kill(database.status(lab.server.data_dir).pid, signal.SIGKILL)
+        while database.status(lab.server.data_dir):  # it answers until it is gone
+            time.sleep(0.01)
         assert database.start(lab.server.data_dir).port == lab.server.port
         return result
 

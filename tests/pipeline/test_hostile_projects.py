@@ -36,8 +36,7 @@ def attempt(lab: Lab, project: Path, **params: object) -> None:
     try:
         lab.pipeline.train.ModelTraining.populate(key)
     finally:
-        attempts = lab.processed / "trainings" / ".attempts"
-        assert not attempts.exists() or not list(attempts.iterdir())
+        assert not lab.attempts(key)
 
 
 def edit_config(project: Path, **entries: object) -> None:

@@ -18,6 +18,7 @@ from ..conftest import Lab, Trained
 pytestmark = [pytest.mark.dlc, pytest.mark.slow]
 
 REPOSITORY = Path(__file__).parents[2]
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 LAPTOP = """
 import importlib.util, json, os, sys
@@ -62,14 +63,14 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("laptop")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
-    if subprocess.run([*uv, "--version"], capture_output=True).returncode == 0:
-        install = [*uv, "pip", "install", "-q", "--python", str(python)]
-    else:
-        install = [str(python), "-m", "pip", "install", "-q"]
-    subprocess.run(
-        [*install, str(REPOSITORY), "-c", "requirements.txt"], cwd=REPOSITORY, check=True
-    )
+    what = ["install", "-q", str(REPOSITORY), "-c", "requirements.txt"]
+    with_uv = [sys.executable, "-m", "uv", "pip", *what, "--python", str(python)]
+    with_pip = [str(python), "-m", "pip", *what]
+    environment = {"HOME": str(folder), **os.environ}
+    if CERTIFICATES.is_file():  # uv knows only its own
+        environment.setdefault("SSL_CERT_FILE", str(CERTIFICATES))
+    if subprocess.run(with_uv, cwd=REPOSITORY, env=environment).returncode != 0:
+        subprocess.run(with_pip, cwd=REPOSITORY, env=environment, check=True)
     return python
 
 

@@ -214,7 +214,7 @@ def test_pretrained_without_a_network_fails_soon_and_says_what_else(
         lab.pipeline.train.ModelTraining.populate(key)
     assert time.monotonic() - started < 15
     assert not lab.pipeline.train.ModelTraining & key
-    assert not list((lab.processed / "trainings" / ".attempts").iterdir())
+    assert not lab.attempts(key)
 
 
 def test_a_device_that_is_not_there_is_refused(lab: Lab) -> None:
@@ -229,7 +229,7 @@ def test_a_failed_training_leaves_nothing(lab: Lab) -> None:
     with pytest.raises(EngineError):
         lab.pipeline.train.ModelTraining.populate(key)
     assert not lab.pipeline.train.ModelTraining & key
-    assert not list((lab.processed / "trainings" / ".attempts").iterdir())
+    assert not lab.attempts(key)
 
 
 def test_video_sets_stand_for_exactly_their_folders(lab: Lab, project_copy: Path) -> None:

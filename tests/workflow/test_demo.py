@@ -297,7 +297,7 @@ def test_the_printed_queries_work_when_pasted(demo: Demo) -> None:
     assert "Error" not in pasted.stderr
     assert "Traceback" not in pasted.stderr
     assert "tailbase" in pasted.stdout
-    assert "(Total: 3)" in pasted.stdout  # files of the recordings
+    assert "videos/morning-2.mp4" in pasted.stdout
     assert "[160 rows x 3 columns]" in pasted.stdout
 
 

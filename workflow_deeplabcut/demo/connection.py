@@ -24,8 +24,8 @@ _OVERRIDES = ("DATABASE_PREFIX", "DLC_ROOT_DATA_DIR", "DLC_PROCESSED_DATA_DIR")
 _LOCK_WAIT_S = 20
 
 
-def connect(output_dir: str | os.PathLike[str] = DEFAULT_OUTPUT) -> ModuleType:
-    """Use the tables that the demo left, in this process.
+def connect(output_dir: str | os.PathLike[str] = DEFAULT_OUTPUT) -> None:
+    """Use the tables that the demo left, in this process: import the pipeline afterwards.
 
     Its database is started if it does not run. DataJoint is set to its defaults and to that
     database; settings of the environment and of a ``dj_local_conf.json`` do not count here.
@@ -33,16 +33,13 @@ def connect(output_dir: str | os.PathLike[str] = DEFAULT_OUTPUT) -> ModuleType:
     Args:
         output_dir: The demo's folder.
 
-    Returns:
-        The module ``workflow_deeplabcut.pipeline``, which can then be imported from as well.
-
     Raises:
         PathError: No demo was run in that folder.
         SetupError: This process uses the pipeline with another database already.
     """
     folder = DemoFolder.at(output_dir)
     folder.check_is_demo()
-    return open_pipeline(folder, database.start(folder.database))
+    open_pipeline(folder, database.start(folder.database))
 
 
 def stop(output_dir: str | os.PathLike[str] = DEFAULT_OUTPUT) -> bool:

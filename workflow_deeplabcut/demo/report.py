@@ -16,7 +16,8 @@ QUERIES = """\
 model.ModelEvaluation.BodyPart.proj("train_error", "test_error")
 
 # 2. Which files make up the recordings, and where does each begin?
-(model.VideoRecording.File * model.RecordingInfo.File).proj("file_path", "nframes", "first_frame")
+files = model.VideoRecording.File * model.RecordingInfo.File
+files.fetch(format="frame").reset_index()[["recording_id", "file_path", "first_frame"]]
 
 # 3. Where is the nose in every frame of the recording of two files?
 model.PoseEstimation.get_trajectory({"recording_id": 1}, "nose").droplevel("scorer", axis=1)

@@ -91,9 +91,9 @@ def run_demo(
 
 
 def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
-    pictures = _import_pictures()
     steps = Steps(TITLES, folder.log)
     with steps.step("database") as note:
+        pictures = _import_pictures()
         pipeline = _open_database(folder, note)
     train, model = pipeline.train, pipeline.model
     with steps.step("film") as note:

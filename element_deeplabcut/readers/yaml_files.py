@@ -1,0 +1,103 @@
+"""YAML as DeepLabCut writes and reads it: version 1.2, plain types, files rewritten in place.
+
+DeepLabCut uses ruamel, which follows YAML 1.2; PyYAML follows 1.1, where an unquoted ``NO`` is
+false, ``1:30`` is ninety, ``1e-05`` is a text, and ``010`` is eight. A scorer called NO is rare,
+but her labels are in ``CollectedData_NO.h5`` all the same, so the rules of 1.2 hold here.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from ..errors import ProjectError
+
+_SETTLED_AFTER_S = 0.5
+_PAUSE_S = 0.05
+_PATIENCE_S = 5.0
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Loads plain types by the rules of YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers
+                if tag.rpartition(":")[2] not in ("bool", "int", "float")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }  # fmt: skip
+
+
+for _tag, _pattern, _firsts in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_firsts)
+    )
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Read a YAML mapping of plain types.
+
+    DeepLabCut rewrites its files in place and in pieces, so a reader can meet an empty file, or one
+    cut anywhere, while another process works. A file that was written a moment ago is therefore
+    only believed when it stays as it is.
+
+    Raises:
+        ProjectError: The file is missing, or no mapping of plain types, or does not come to rest
+            within a few seconds.
+    """
+    started = time.monotonic()
+    first_seen: dict[str, float] = {}
+    while True:
+        text, age_s = _read_text(file)
+        content = _parse(text)
+        waited_s = time.monotonic() - started
+        has_stayed_s = waited_s - first_seen.setdefault(text, waited_s)
+        is_settled = age_s > _SETTLED_AFTER_S or has_stayed_s > _SETTLED_AFTER_S / 2
+        if isinstance(content, dict) and is_settled:
+            return content
+        if age_s > _SETTLED_AFTER_S or waited_s > _PATIENCE_S:
+            problem = content if isinstance(content, str) else "is being rewritten all the time"
+            raise ProjectError(f"'{file}' {problem}. Restore it, or save it again with DeepLabCut.")
+        time.sleep(_PAUSE_S)
+
+
+def _read_text(file: Path) -> tuple[str, float]:
+    """Read a file as it is now, and how long ago it was written, in s."""
+    try:
+        age_s = time.time() - file.stat().st_mtime
+        return file.read_bytes().decode("utf-8", "replace"), age_s
+    except OSError as error:
+        raise ProjectError(
+            f"'{file}' does not exist or cannot be read ({error.strerror}). Give the path of a "
+            "DeepLabCut project's config.yaml."
+        ) from error
+
+
+def _parse(text: str) -> dict[str, Any] | str:
+    """Parse a text: its content, or what is wrong with it."""
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        return f"cannot be read as plain YAML ({' '.join(str(error).split())})"
+    if isinstance(content, dict):
+        return content
+    return "is empty" if content is None else "is not a mapping"
+
+
+def write_yaml(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a YAML mapping into a new file, in the order given."""
+    with file.open("x", encoding="utf-8") as stream:
+        yaml.safe_dump(dict(content), stream, sort_keys=False, allow_unicode=True)
