@@ -365,7 +365,8 @@ def infer(
     file = folder / f"{video.stem}{scorer}.h5"
     if not file.is_file():
         raise EngineError(
-            f"DeepLabCut wrote no prediction for '{video}'; its messages are in '{view.log_file}'."
+            f"DeepLabCut wrote no prediction for '{video}'. Check that it plays; DeepLabCut's last "
+            f"messages: {_last_messages(view)}"
         )
     return file
 

@@ -58,7 +58,7 @@ def mouse(lab: Lab) -> Iterator[Mouse]:
         train.ModelTraining.populate(training)
         model_key = model.Model.insert_from_training(training, "real mouse")
         model.ModelEvaluation.populate(model_key)
-        key = {**lab.add_recording(300, "raw/mouse.mp4"), **model_key}
+        key = {**lab.add_recording(600, "raw/mouse.mp4"), **model_key}
         model.RecordingInfo.populate(key)
         model.PoseEstimationTask.generate(key)
         model.PoseEstimation.populate(key)

@@ -94,7 +94,8 @@ def test_it_is_of_some_use(mouse: Mouse) -> None:
     print(
         f"\ntrained on {mouse.training['device']} in {mouse.training['duration_s']:.0f} s: "
         f"train error {errors['train_error']:.2f} px, test error {errors['test_error']:.2f} px "
-        f"(p >= {errors['p_cutoff']}: {errors['train_error_p']} and {errors['test_error_p']} px)\n"
+        f"(p >= {errors['p_cutoff']}: {errors['train_error_p']:.2f} and "
+        f"{errors['test_error_p']:.2f} px)\n"
         f"{n_frames} frames in {mouse.estimation['duration_s']:.0f} s: "
         f"{n_frames / mouse.estimation['duration_s']:.1f} frames per second"
     )
