@@ -620,3 +620,9 @@ def test_works_for_an_ordinary_user() -> None:
         assert user.exitcode == 0
     finally:
         shutil.rmtree(base)
+
+
+def test_a_colon_in_the_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PathError, match="has a colon in its path"):
+        database.start(tmp_path / "a:b")
+    assert not list(tmp_path.iterdir())

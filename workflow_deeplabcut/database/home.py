@@ -50,6 +50,8 @@ class Home:
     def claim(self) -> None:
         """Make the directory, or see that an existing one is free for us or ours already."""
         advice = "Name another directory, as an argument or in DLC_DATABASE_DIR."
+        if ":" in str(self.path):  # the server takes its --tmpdir for a list
+            raise PathError(f"{self.path} has a colon in its path. {advice}")
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.path.stat().st_uid != os.geteuid():
