@@ -10,6 +10,7 @@ The linking module provides ``get_dlc_root_data_dir()`` and, if it likes,
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from .linking import Roots, check_linking_module, read_roots
 from .params import check_training_params, hash_params
 from .tables import RelativePaths, check_collation, check_lengths, fetch_one, load_linking_module
 
+logger = logging.getLogger(__name__)
 schema = dj.schema()
 _linking_module: ModuleType | None = None
 
@@ -212,6 +214,7 @@ class TrainingParamSet(dj.Lookup):
                 raise ParameterError(
                     f"paramset_idx {existing} already holds these parameters; use that one."
                 )
+            logger.warning("paramset_idx %d already holds these parameters.", existing)
             return existing
         if paramset_idx is None:
             paramset_idx = int(max(table.fetch("paramset_idx"), default=-1)) + 1

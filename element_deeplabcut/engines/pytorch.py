@@ -133,7 +133,7 @@ def _check_version(view: ProjectView) -> None:
     """
     from deeplabcut.core.config.versioning import CURRENT_CONFIG_VERSION
 
-    written = read_yaml(view.engine_config_file).get("config_version") or 0
+    written = read_yaml(view.engine_config_file, is_ours=True).get("config_version") or 0
     if written > CURRENT_CONFIG_VERSION:
         raise EngineError(
             f"This model's engine config has version {written}, and the installed DeepLabCut "
@@ -386,7 +386,7 @@ def _choose_threads(view: ProjectView, device: str) -> dict[str, Any] | None:
         with contextlib.suppress(OSError, AttributeError):  # no glibc, no such habit
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
         return None
-    settings = read_yaml(view.engine_config_file).get("inference") or {}
+    settings = read_yaml(view.engine_config_file, is_ours=True).get("inference") or {}
     threads = settings.get("multithreading") or {}
     return {**settings, "multithreading": {**threads, "enabled": False}}
 

@@ -47,12 +47,17 @@ for _tag, _pattern, _firsts in (
     )
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path, *, is_ours: bool = False) -> dict[str, Any]:
     """Read a YAML mapping of plain types.
 
     DeepLabCut rewrites its files in place and in pieces, so a reader can meet an empty file, or one
     cut anywhere, while another process works. A file that was written a moment ago is therefore
     only believed when it stays as it is.
+
+    Args:
+        file: The file.
+        is_ours: Nobody else writes it (it lies in a folder of this package's own), so that what is
+            there is whole and need not be waited for.
 
     Raises:
         ProjectError: The file is missing, or no mapping of plain types, or does not come to rest
@@ -65,10 +70,10 @@ def read_yaml(file: Path) -> dict[str, Any]:
         content = _parse(text)
         waited_s = time.monotonic() - started
         has_stayed_s = waited_s - first_seen.setdefault(text, waited_s)
-        is_settled = age_s > _SETTLED_AFTER_S or has_stayed_s > _SETTLED_AFTER_S / 2
+        is_settled = is_ours or age_s > _SETTLED_AFTER_S or has_stayed_s > _SETTLED_AFTER_S / 2
         if isinstance(content, dict) and is_settled:
             return content
-        if age_s > _SETTLED_AFTER_S or waited_s > _PATIENCE_S:
+        if is_ours or age_s > _SETTLED_AFTER_S or waited_s > _PATIENCE_S:
             problem = content if isinstance(content, str) else "is being rewritten all the time"
             raise ProjectError(f"'{file}' {problem}. Restore it, or save it again with DeepLabCut.")
         time.sleep(_PAUSE_S)

@@ -306,7 +306,7 @@ def open_bundle(store: Path, name: str) -> Bundle:
             f"{where} is damaged: {', '.join(changed) or BUNDLE} changed since the model was "
             "registered. Restore it from a backup, or register the model again."
         )
-    project = parse_project(read_yaml(folder / CONFIG_NAME), folder)
+    project = parse_project(read_yaml(folder / CONFIG_NAME, is_ours=True), folder)
     return Bundle(folder, name, project, BundleFacts(**facts))
 
 

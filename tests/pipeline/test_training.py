@@ -269,11 +269,12 @@ def test_a_project_that_is_not_there_is_an_error(lab: Lab) -> None:
         lab.pipeline.train.ModelTraining.populate(key)
 
 
-def test_parameter_sets_are_recognised(lab: Lab) -> None:
+def test_parameter_sets_are_recognised(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     table = lab.pipeline.train.TrainingParamSet
     params = {"shuffle": 8, "trainingsetindex": 0, "epochs": 5}
     index = table.insert_new_params("first", params)
     assert table.insert_new_params("again", dict(reversed(params.items()))) == index
+    assert f"paramset_idx {index} already holds these parameters" in caplog.text
     with pytest.raises(ParameterError, match=f"paramset_idx {index} already holds"):
         table.insert_new_params("other number", params, paramset_idx=index + 1)
     with pytest.raises(ParameterError, match="holds other parameters"):
