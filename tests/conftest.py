@@ -31,34 +31,14 @@ os.environ.update(
 )
 
 from workflow_deeplabcut import database, synthetic  # noqa: E402
+from workflow_deeplabcut.demo import settings  # noqa: E402
 
-TINY_NETWORK = {
-    "model.backbone.model_name": "test_resnet",
-    "model.backbone_output_channels": 96,
-    "model.heads.bodypart.heatmap_config.channels": [96, 4],
-    "model.heads.bodypart.locref_config.channels": [96, 8],
-    "data.train.crop_sampling.width": 200,
-    "data.train.crop_sampling.height": 200,
-    "data.train.affine.scaling": [0.9, 1.1],
-    "data.train.affine.rotation": 90,
-    "data.train.motion_blur": False,
-    "runner.optimizer.params.lr": 2e-3,
-    "runner.scheduler.params.milestones": [8, 10],
-    "runner.scheduler.params.lr_list": [[4e-4], [8e-5]],
-    "runner.eval_interval": 4,
-}
-"""A ResNet of 0.4 million parameters that learns the synthetic animal to 1 px in 14 s."""
+TINY_NETWORK = {**settings.TINY_NETWORK, "runner.eval_interval": 4}
+"""The demo's network: it learns the synthetic animal to 1 px in 14 s."""
 
 TRAINING_PARAMS = {
-    "shuffle": 1,
-    "trainingsetindex": 0,
+    **settings.TRAINING_PARAMS,
     "engine": "pytorch",
-    "net_type": "resnet_50",
-    "init_weights": "random",
-    "epochs": 12,
-    "batch_size": 2,
-    "save_epochs": 6,
-    "display_iters": 1000,
     "pytorch_cfg_updates": TINY_NETWORK,
 }
 
