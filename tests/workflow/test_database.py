@@ -626,3 +626,19 @@ def test_a_colon_in_the_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PathError, match="has a colon in its path"):
         database.start(tmp_path / "a:b")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_killed_server_comes_back_on_its_port(tmp_path: Path) -> None:
+    """Also at once: the port outlives the process by some milliseconds."""
+    server = database.start(tmp_path / "db")
+    try:
+        for _ in range(5):
+            os.kill(server.pid, signal.SIGKILL)
+            while database.status(tmp_path / "db"):
+                time.sleep(0.005)
+            again = database.start(tmp_path / "db")
+            assert again.port == server.port
+            server = again
+    finally:
+        database.stop(tmp_path / "db")

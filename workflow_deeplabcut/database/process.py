@@ -16,6 +16,8 @@ from element_deeplabcut.errors import DatabaseError
 from .home import POLL_SECONDS, Home, choose_socket
 
 HOST = "127.0.0.1"
+PORT_LOOKS = 40
+PORT_PAUSE_S = 0.05
 SYSTEM_PORT = 3306
 """Never used, even when free: whoever connects to it means the system's own server."""
 
@@ -126,14 +128,19 @@ def environment() -> dict[str, str]:
 
 
 def choose_port(remembered: Any) -> int:
-    """The port of last time if it is still free, else any other free one."""
+    """The port of last time if it is free, or becomes free in a moment, else any other free one.
+
+    A server that was killed keeps its port for some milliseconds after it stopped to be a process,
+    and whoever knows the old port should find the new server there.
+    """
     usable = isinstance(remembered, int) and 1024 <= remembered <= 65535
-    for wanted in [*([remembered] if usable else []), *[0] * 8]:
+    for wanted in [*([remembered] * PORT_LOOKS if usable else []), *[0] * 8]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
             try:
                 probe.bind((HOST, wanted))
             except OSError:
+                time.sleep(PORT_PAUSE_S)
                 continue
             port: int = probe.getsockname()[1]
         if port != SYSTEM_PORT:
