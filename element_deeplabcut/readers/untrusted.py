@@ -214,6 +214,22 @@ class _Enum:
         """Members have none."""
 
 
+class _Member:
+    """Stands for ``getattr``, with which Python 3.11.0 to 3.11.3 pickle an enum's member.
+
+    Such a pickle holds the member's name only; in DeepLabCut's enums that is its value in capitals,
+    or says the same. Of anything but an enum nothing is looked up.
+    """
+
+    def __new__(cls, kind: Any, name: Any) -> Any:
+        if kind is not _Enum or not isinstance(name, str):
+            raise _RefusedError("it asks for builtins.getattr of something that is no enum")
+        return name.lower()
+
+    def __setstate__(self, state: Any) -> None:
+        """Members have none."""
+
+
 class _PosixPath:
     """Makes a pure path."""
 
@@ -339,6 +355,8 @@ def _find_meta_name(module: str, name: str) -> Any:
         return _Enum
     if module.split(".")[0] == "deeplabcut" and name in ("EngineDataMixin", "TaskDataMixin"):
         return _EnumData
+    if (module, name) == ("builtins", "getattr"):
+        return _Member
     return _META.get((module, name))
 
 

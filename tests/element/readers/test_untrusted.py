@@ -162,6 +162,20 @@ def test_deeplabcuts_enums_become_texts(monkeypatch: pytest.MonkeyPatch) -> None
     assert load_meta_pickle(data, "'x'") == {"net": "resnet_50"}
 
 
+def test_enums_as_early_python_3_11_pickles_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "deeplabcut.pose_estimation_pytorch.config.enums"
+    kind = pretend(monkeypatch, module, "NetType", enum.Enum("NetType", {"RESNET_50": "resnet_50"}))
+    data = pickle.dumps({"net": Call(getattr, kind, "RESNET_50")})
+    monkeypatch.undo()
+    assert load_meta_pickle(data, "'x'") == {"net": "resnet_50"}
+
+
+@pytest.mark.parametrize("owner", [PosixPath, collections.OrderedDict, "text", Path("a")])
+def test_nothing_else_is_looked_up(owner: Any) -> None:
+    with pytest.raises(ResultError, match="of something that is no enum"):
+        load_meta_pickle(pickle.dumps(Call(getattr, owner, "__class__")), "'x'")
+
+
 def test_what_old_yaml_readers_left_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     scalar = pretend(monkeypatch, "ruamel.yaml.scalarfloat", "ScalarFloat",
                      type("ScalarFloat", (float,), {}))  # fmt: skip
