@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -41,6 +42,7 @@ def find(*names: str) -> Path:
 def initialise(home: Home, program: Path, deadline: float) -> None:
     """Make the system tables; only complete ones are ever seen under their final name."""
     for left in home.path.glob("data.partial-*"):
+        _end_installers(left)
         shutil.rmtree(left, ignore_errors=True)
     password = secrets.token_urlsafe(24)
     write_private(home.password, password)
@@ -56,6 +58,39 @@ def initialise(home: Home, program: Path, deadline: float) -> None:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _end_installers(partial: Path) -> None:
+    """End what a killed starter left at work: it would go on writing into a folder that is removed.
+
+    The folder's name is ours and unique, so whoever was given it is ours, too.
+    """
+    argument = os.fsencode(f"--datadir={partial}")
+    for _ in range(20):  # a script may just be starting the next program
+        found = [pid for pid in _list_processes() if argument in _read_command(pid)]
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(POLL_SECONDS)
+
+
+def _list_processes() -> list[int]:
+    """Numbers of this user's processes; none where there is no /proc."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if entry.stat().st_uid == os.geteuid():
+                found.append(int(entry.name))
+    return found
+
+
+def _read_command(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _account_sql(password: str) -> str:
