@@ -58,12 +58,14 @@ EXTRAS = {
     "dlc-tf": [DEEPLABCUT.format(extra="[tf]"), FILTERPY],
     # ndx-pose 0.4 itself asks for pynwb 4.
     "nwb": ["pynwb>=4", "ndx-pose>=0.4"],
-    "analysis": ["matplotlib>=3.8", "scipy>=1.11", "xarray>=2023.1"],
+    # movement 0.0.23 is the last one for Python 3.10.
+    "analysis": ["matplotlib>=3.8", "scipy>=1.11", "xarray>=2023.1", "movement>=0.0.23"],
     "notebooks": ["nbclient>=0.8", "ipykernel>=6", "jupytext>=1.15"],
     "tests": [
         "pytest>=8",
         "pytest-timeout>=2.2",
         "hypothesis>=6.100",
+        "nwbinspector>=0.6",
         "ruff>=0.6",
         "mypy>=1.10",
         "types-PyYAML>=6",

@@ -32,7 +32,7 @@ def pack_array(array: npt.NDArray[Any]) -> bytes:
     return bytes(_MAGIC + Blob().pack_array(np.ascontiguousarray(array)))
 
 
-def shorten(array: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def shorten(array: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     """Return the array as float32 if not one number changes by that, as float64 otherwise."""
     with np.errstate(over="ignore"):
         short = array.astype(np.float32)

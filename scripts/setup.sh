@@ -109,7 +109,8 @@ quiet=(-q)
 [ ! -t 2 ] || quiet=()
 with_pip() { PIP_USER=no .venv/bin/python -I -m pip install --no-input --disable-pip-version-check "${quiet[@]}" "$@"; }
 with_uv() { .venv/bin/python -I -m uv pip install "${quiet[@]}" --python .venv/bin/python "$@"; }
-install_all() { "$1" -r requirements.txt && "$1" --no-deps --no-build-isolation -e .; }
+# The list is complete, and says why it leaves one out: nothing is added to it.
+install_all() { "$1" --no-deps -r requirements.txt && "$1" --no-deps --no-build-isolation -e .; }
 
 install_python_packages() {
     say "installing the pinned Python packages (7 GB; downloaded the first time)"

@@ -409,7 +409,7 @@ def _label_video(
     size = (0, 0)
     for name, picture in zip(names, _decode(video, set(frames.tolist())), strict=True):
         Image.fromarray(picture).save(folder / name)
-        size = picture.shape[:2]
+        size = picture.shape[0], picture.shape[1]
     columns = pd.MultiIndex.from_product(
         [[scorer], BODY_PARTS, ["x", "y"]], names=["scorer", "bodyparts", "coords"]
     )

@@ -83,10 +83,10 @@ class Trajectory:
 
     individual: str
     body_part: str
-    x: npt.NDArray[np.floating]
-    y: npt.NDArray[np.floating]
-    likelihood: npt.NDArray[np.floating]
-    z: npt.NDArray[np.floating] | None = None
+    x: npt.NDArray[np.floating[Any]]
+    y: npt.NDArray[np.floating[Any]]
+    likelihood: npt.NDArray[np.floating[Any]]
+    z: npt.NDArray[np.floating[Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,7 @@ def _fill(
 
 
 def _spread_track(track: Track, frames: npt.NDArray[np.int64], n_frames: int) -> Track:
-    def spread(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def spread(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
         longer = np.full(n_frames, np.nan, dtype=values.dtype)
         longer[frames] = values
         return longer

@@ -43,7 +43,7 @@ class PredictedPose:
     scorer: str
     individuals: tuple[str, ...]
     body_parts: tuple[str, ...]
-    values: npt.NDArray[np.floating]
+    values: npt.NDArray[np.floating[Any]]
 
 
 def read_pose(file: Path) -> PredictedPose:
@@ -85,10 +85,10 @@ class Track:
 
     individual: str
     body_part: str
-    x: npt.NDArray[np.floating]
-    y: npt.NDArray[np.floating]
-    z: npt.NDArray[np.floating] | None
-    likelihood: npt.NDArray[np.floating] | None
+    x: npt.NDArray[np.floating[Any]]
+    y: npt.NDArray[np.floating[Any]]
+    z: npt.NDArray[np.floating[Any]] | None
+    likelihood: npt.NDArray[np.floating[Any]] | None
 
 
 @dataclass(frozen=True)

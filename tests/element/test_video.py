@@ -81,6 +81,7 @@ def read_with_opencv(path: Path) -> tuple[int, int, int]:
     """Number of frames, width and height as OpenCV meets them when it reads to the end."""
     cv2 = pytest.importorskip("cv2")
     capture = cv2.VideoCapture(os.fspath(path))
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # OpenCV 5 does so by itself, 4.11 does not
     sizes = []
     while True:
         got_one, picture = capture.read()

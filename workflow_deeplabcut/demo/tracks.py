@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -28,7 +29,7 @@ class Track:
     videos: tuple[Path, ...]
     first_frames: tuple[int, ...]
     fps: float
-    predicted: npt.NDArray[np.floating]
+    predicted: npt.NDArray[np.floating[Any]]
     true: npt.NDArray[np.float64]
 
     @property
