@@ -140,6 +140,21 @@ def publish(attempt: Path, target: Path) -> bool:
     return True
 
 
+def mark_used(folder: Path) -> bool:
+    """Make a folder young again, so that housekeeping leaves it to who has just found it.
+
+    Returns:
+        False when it is gone.
+    """
+    try:
+        os.utime(folder)
+    except FileNotFoundError:
+        return False
+    except OSError:  # another user's folder, or read-only storage
+        return os.path.lexists(folder)
+    return True
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
