@@ -43,6 +43,7 @@ from ..readers.snapshots import (
 from ..readers.yaml_files import read_yaml, write_yaml
 from .files import (
     attempt_folder,
+    claim,
     find_changed,
     fingerprint,
     hash_json,
@@ -269,10 +270,9 @@ def _store(attempt: Path, store: Path, facts: dict[str, Any]) -> Bundle:
         if file.is_file():
             os.chmod(file, 0o444)
     if not publish(attempt, store / MODELS / name):
-        _set_damaged_aside(store, name)
-        # A row will name it soon; housekeeping must not take it until then, or has taken it.
-        if not mark_used(store / MODELS / name):
-            publish(attempt, store / MODELS / name)
+        if claim(store / MODELS / name):  # until a row names it
+            _set_damaged_aside(store, name)
+        publish(attempt, store / MODELS / name)
     return open_bundle(store, name)
 
 

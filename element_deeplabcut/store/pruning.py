@@ -8,11 +8,12 @@ Links are neither followed nor taken for folders.
 Needed is what a row names, what a row is still to be made from (the task is there and its result is
 not, so the next ``populate`` finds the run), and whatever is young. Age counts from the newest
 modification of anything inside, by the clock of the storage: an attempt that a living worker writes
-is young, and so is a run or bundle that was just found again (see `files.mark_used`).
+is young, and so is a run or bundle that was just found again.
 
 A folder is removed by renaming it into ``.trash`` beside it and deleting it there. So a half
 deleted one never has the name of a result, and a worker that looks for it after the rename finds
-nothing and computes again. One that found it just before has made it young; it is put back.
+nothing and computes again. One that claims it just before makes it young; then it is put back, and
+the worker waits for that (see `files.claim`).
 
 What rows need is known of one pipeline only. Where several databases share a processed directory,
 what belongs to the others looks unneeded here: give each its own, or do not prune.
@@ -20,6 +21,7 @@ what belongs to the others looks unneeded here: give each its own, or do not pru
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -28,6 +30,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -35,7 +38,7 @@ from typing import Any
 
 from ..errors import ParameterError, PathError
 from .bundles import MODELS, recognize_bundle
-from .files import ATTEMPTS, list_files, make_folder
+from .files import ATTEMPTS, TRASH, list_files, make_folder
 from .runs import MANIFEST, name_key, recognize_run
 
 DAY = 86400.0
@@ -47,7 +50,6 @@ an analysis may compute for days without writing), and for which a damaged folde
 aside can still be looked at."""
 
 DAMAGED = ".damaged"
-TRASH = ".trash"
 BUNDLES = "bundle"
 VIDEOS = "video"
 POSES = "inference"
@@ -225,21 +227,20 @@ def remove(
     path = PurePosixPath(candidate.path)
     folder = processed / path
     try:
-        now = read_clock(processed)
-        for known in references:
-            verdict = judge(processed, path, known, now, min_age)
-            if isinstance(verdict, str):
-                return verdict
-        container, drawer = _split(path)
-        if drawer == TRASH:
+        kept = _find_why_kept(processed, path, references, min_age)
+        if kept:
+            return kept
+        if _split(path)[1] == TRASH:
             shutil.rmtree(folder)
             return ""
-        trash = make_folder(processed / container, TRASH)
-        trashed = trash / f"{path.name}.{uuid.uuid4().hex[:12]}"
-        os.rename(folder, trashed)
-        if now - _measure(trashed)[1] < max(min_age, DAY):
-            return _put_back(trashed, folder)
-        shutil.rmtree(trashed)
+        with _announce(processed, path) as trashed:
+            kept = _find_why_kept(processed, path, references, min_age)
+            if kept:
+                return kept
+            os.rename(folder, trashed)
+            if read_clock(processed) - _measure(trashed)[1] < max(min_age, DAY):
+                return _put_back(trashed, folder)
+            shutil.rmtree(trashed)
     except FileNotFoundError:
         return "somebody else removed or moved it"
     except OSError as error:
@@ -248,6 +249,33 @@ def remove(
             "whether it may be written on this machine, then prune again."
         ) from error
     return ""
+
+
+def _find_why_kept(
+    processed: Path, path: PurePosixPath, references: Sequence[References], min_age: float
+) -> str:
+    now = read_clock(processed)
+    for known in references:
+        verdict = judge(processed, path, known, now, min_age)
+        if isinstance(verdict, str):
+            return verdict
+    return ""
+
+
+@contextmanager
+def _announce(processed: Path, path: PurePosixPath) -> Iterator[Path]:
+    """Say which folder is going to be removed, for `files.claim`, and where to.
+
+    The announcement is an empty folder, over which the other is then renamed.
+    """
+    trash = make_folder(processed / _split(path)[0], TRASH)
+    trashed = trash / f"{path.name}.{uuid.uuid4().hex[:12]}"
+    trashed.mkdir()
+    try:
+        yield trashed
+    finally:
+        with contextlib.suppress(OSError):  # only the announcement is empty
+            trashed.rmdir()
 
 
 def _put_back(trashed: Path, folder: Path) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 from ..errors import ResultError
 from .files import (
     attempt_folder,
+    claim,
     dump_json,
     find_changed,
     fingerprint,
@@ -132,10 +133,9 @@ def find_run(parent: Path, identity: RunIdentity) -> Run | None:
 
     A damaged run is set aside under another name and reported, so that the work is done again.
     """
-    run = _read_run(parent / identity.name, identity)
-    if run is None or not mark_used(run.directory):
-        return None
-    logger.info("Found finished %s in '%s'; not computing again.", identity.kind, run.directory)
+    run = _read_run(parent / identity.name, identity) if claim(parent / identity.name) else None
+    if run is not None:
+        logger.info("Found finished %s in '%s'; not computing again.", identity.kind, run.directory)
     return run
 
 
