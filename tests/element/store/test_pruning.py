@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from element_deeplabcut.errors import ParameterError, PathError
 from element_deeplabcut.readers.project import read_project
-from element_deeplabcut.store import pruning
+from element_deeplabcut.store import files, pruning
 from element_deeplabcut.store.bundles import build_bundle, open_bundle
 from element_deeplabcut.store.pruning import (
     DAY,
@@ -439,6 +439,7 @@ def test_a_run_that_a_worker_finds_at_the_last_instant_is_put_back(tmp_path, mon
     (candidate,) = survey(tmp_path, NOTHING_NEEDED).candidates
     found = []
     identity = RunIdentity("training", KEY, {})
+    monkeypatch.setattr(files, "_PATIENCE_S", 0.1)  # the pruner cannot go on meanwhile
     with before_the_rename(monkeypatch, lambda: found.append(find_run(run.parent, identity))):
         assert remove(tmp_path, candidate, [NOTHING_NEEDED]) == pruning.YOUNG
     assert found[0].directory == run
