@@ -331,7 +331,7 @@ def _list_folders(processed: Path, references: References) -> Iterator[PurePosix
             parent = container / drawer
             for name in _list_subfolders(processed, parent):
                 is_hidden = name.startswith(".")  # a drawer, or nothing of ours
-                is_container = not drawer and parent / name in containers
+                is_container = parent / name in containers and not _is_run(processed, parent / name)
                 if not is_hidden and not is_container:
                     yield parent / name
 
@@ -344,11 +344,15 @@ def _list_containers(processed: Path, references: References) -> dict[PurePosixP
         found.update(
             parent / name
             for name in _list_subfolders(processed, parent)
-            if not os.path.lexists(processed / parent / name / MANIFEST)
+            if not _is_run(processed, parent / name)
         )
     found.update(map(PurePosixPath, references.output_dirs))
     hidden = {path for path in found if any(part.startswith(".") for part in path.parts)}
     return dict.fromkeys(sorted(found - hidden))
+
+
+def _is_run(processed: Path, relative: PurePosixPath) -> bool:
+    return os.path.lexists(processed / relative / MANIFEST)
 
 
 def _list_subfolders(processed: Path, relative: PurePosixPath) -> list[str]:

@@ -39,6 +39,7 @@ def age_all(folder: Path, days: float) -> None:
 @pytest.fixture
 def prune(lab: Lab, capsys: pytest.CaptureFixture[str]) -> Prune:
     def call(*arguments: str) -> tuple[int, dict[str, Any]]:
+        capsys.readouterr()  # what the test itself printed
         code = main(["prune", "--json", *arguments])
         return code, json.loads(capsys.readouterr().out)
 
