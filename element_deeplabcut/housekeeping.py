@@ -145,20 +145,15 @@ def collect_references(
     bundles.update(info["bundle_hash"] for info in run_infos if info.get("bundle_hash"))
     paths = {info["run_directory"] for info in run_infos if info.get("run_directory")}
     paths.update(_locate_all(_read_paths(), roots))
-    loaded = (model.PoseEstimationTask() & {"task_mode": "load"}).fetch(
-        "pose_estimation_output_dir"
-    )
+    modes, folders = model.PoseEstimationTask.fetch("task_mode", "pose_estimation_output_dir")
+    loaded = folders[modes == "load"]
     kept = (os.path.join(roots.processed, folder) for folder in keep)
     return References(
         rows=rows,
         bundles=frozenset(bundles),
         paths=frozenset(paths),
         trees=frozenset(_locate_all((*loaded, *kept), roots)),
-        output_dirs=frozenset(
-            str(folder)
-            for folder in model.PoseEstimationTask.fetch("pose_estimation_output_dir")
-            if folder
-        ),
+        output_dirs=frozenset(str(folder) for folder in folders[modes != "load"] if folder),
     )
 
 

@@ -36,6 +36,12 @@ def age_all(folder: Path, days: float) -> None:
         os.utime(path, (stamp, stamp), follow_symlinks=False)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _lab_in_use(lab: Lab) -> None:
+    """The word of an empty pipeline is not taken, so there is a recording at least."""
+    lab.add_recording(500, lab.new_video)
+
+
 @pytest.fixture
 def prune(lab: Lab, capsys: pytest.CaptureFixture[str]) -> Prune:
     def call(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -90,9 +96,10 @@ def test_nothing_that_a_row_needs_goes_however_old_it_is(
         assert needed <= set(report["kept"])
         assert {report["kept"][path] for path in needed} == {pruning.NAMED}
         assert not paths(report) & needed
-        (recording,) = [path for path in report["kept"] if path.startswith("recordings/mouse1")
-                        and "-1-2026" in path and ".attempts" not in path][:1]  # fmt: skip
-        assert report["kept"][recording] == pruning.PENDING
+        recordings = {
+            why for path, why in report["kept"].items() if path.startswith("recordings/1-")
+        }
+        assert recordings == {pruning.PENDING}
         for path in needed:
             assert (lab.processed / path).is_dir()
     finally:
@@ -198,7 +205,6 @@ def test_a_project_that_lies_in_a_run_keeps_it(lab: Lab, prune: Prune) -> None:
 def test_trainings_are_not_judged_where_train_is_not_active(
     lab: Lab, prune: Prune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab.add_recording(512, lab.new_video)
     _, training = make_run(lab, "training", {"training_id": 9998})
     _, pose = make_run(lab, "inference", {"recording_id": 9998})
     with monkeypatch.context() as patch:
@@ -307,7 +313,6 @@ def test_a_mistake_ends_in_a_sentence(
 @pytest.mark.slow
 @pytest.mark.parametrize(("answer", "goes"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_a_person_is_asked(lab: Lab, environment: dict[str, str], answer: str, goes: bool) -> None:
-    lab.add_recording(520 + len(answer) + goes, lab.new_video)
     folder, _ = make_run(lab, "training", {"training_id": 9995})
     terminal, end = pty.openpty()
     try:
