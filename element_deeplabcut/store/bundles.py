@@ -43,11 +43,13 @@ from ..readers.snapshots import (
 from ..readers.yaml_files import read_yaml, write_yaml
 from .files import (
     attempt_folder,
+    claim,
     find_changed,
     fingerprint,
     hash_json,
     list_files,
     make_folder,
+    mark_used,
     publish,
     write_new,
 )
@@ -264,7 +266,8 @@ def _store(attempt: Path, store: Path, facts: dict[str, Any]) -> Bundle:
         if file.is_file():
             os.chmod(file, 0o444)
     if not publish(attempt, store / MODELS / name):
-        _set_damaged_aside(store, name)
+        if claim(store / MODELS / name):  # until a row names it
+            _set_damaged_aside(store, name)
         publish(attempt, store / MODELS / name)
     return open_bundle(store, name)
 
@@ -275,6 +278,7 @@ def _set_damaged_aside(store: Path, name: str) -> None:
         open_bundle(store, name)
     except ModelError:
         damaged = make_folder(store, MODELS, ".damaged") / f"{name}.{uuid.uuid4().hex[:8]}"
+        mark_used(store / MODELS / name)  # its days aside are counted from now on
         (store / MODELS / name).rename(damaged)
         logger.warning("The damaged model bundle '%s' was replaced; it is now '%s'.", name, damaged)
 
@@ -304,6 +308,24 @@ def open_bundle(store: Path, name: str) -> Bundle:
         )
     project = parse_project(read_yaml(folder / CONFIG_NAME, is_ours=True), folder)
     return Bundle(folder, name, project, BundleFacts(**facts))
+
+
+def recognize_bundle(folder: Path) -> frozenset[str] | None:
+    """Say which files a bundle was stored with, from its name and ``bundle.json`` alone.
+
+    Returns:
+        POSIX paths, that of ``bundle.json`` included; None for anything that is not a bundle under
+        its own name.
+    """
+    file = folder / BUNDLE
+    try:
+        content = {} if file.is_symlink() else json.loads(file.read_text(encoding="utf-8"))
+        facts, files = content["facts"], content["files"]
+        BundleFacts(**facts)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_named = hash_json({"facts": facts, "files": files}) == folder.name
+    return frozenset({*files, BUNDLE}) if is_named else None
 
 
 def check_single_animal(bundle: Bundle) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import re
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from typing import Any
 from ..errors import PathError
 
 ATTEMPTS = ".attempts"
+TRASH = ".trash"
+_PATIENCE_S = 5
+"""How long a claim waits for a removal, whose process may have been killed in the middle of it."""
 _CHUNK = 1 << 20
 
 
@@ -149,6 +154,40 @@ def publish(attempt: Path, target: Path) -> bool:
         raise
     _sync(target.parent)
     return True
+
+
+def mark_used(folder: Path) -> bool:
+    """Make a folder young again, so that housekeeping leaves it to who has just found it.
+
+    Returns:
+        False when it is gone.
+    """
+    try:
+        os.utime(folder)
+    except FileNotFoundError:
+        return False
+    except OSError:  # another user's folder, or read-only storage
+        return os.path.lexists(folder)
+    return True
+
+
+def claim(folder: Path) -> bool:
+    """Insist on a published folder that housekeeping may be about to remove.
+
+    Housekeeping announces a removal in ``.trash`` before it looks at the folder's age for the last
+    time; here the folder is made young before looking for an announcement. So one of the two
+    notices the other: either the folder stays or is put back, or it is gone.
+
+    Returns:
+        Whether it is there, and stays.
+    """
+    if not mark_used(folder):
+        return False
+    until = time.monotonic() + _PATIENCE_S
+    announced = f"{glob.escape(folder.name)}.*"
+    while any((folder.parent / TRASH).glob(announced)) and time.monotonic() < until:
+        time.sleep(0.01)
+    return os.path.lexists(folder)
 
 
 def _sync(path: Path) -> None:

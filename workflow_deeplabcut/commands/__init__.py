@@ -1,0 +1,1 @@
+"""Subcommands of ``workflow-deeplabcut``: each module has ``add_parser`` and ``run``."""
