@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from tqdm.auto import tqdm
 
 from .engines.base import TrainingProgress
+from .interruption import check_interruption
 
 _LOG_INTERVAL_S = 30
 """Seconds between lines where the output is a log file, so that a day of work stays readable."""
@@ -16,7 +17,7 @@ _LOG_INTERVAL_S = 30
 
 @contextmanager
 def show_training(description: str) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Show epoch, loss and time left of a training."""
+    """Show epoch, loss and time left of a training; after each epoch it can be interrupted."""
     with tqdm(desc=description, unit="epoch", mininterval=_interval()) as bar:
 
         def update(progress: TrainingProgress) -> None:
@@ -25,6 +26,7 @@ def show_training(description: str) -> Iterator[Callable[[TrainingProgress], Non
             if losses:
                 bar.set_postfix_str(f"loss {losses[0]:.5f}", refresh=False)
             bar.update(progress.epoch - bar.n)
+            check_interruption()
 
         yield update
         bar.refresh()
@@ -32,9 +34,14 @@ def show_training(description: str) -> Iterator[Callable[[TrainingProgress], Non
 
 @contextmanager
 def show_frames(description: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show frames done, and time left where the number of frames is known."""
+    """Show frames done, and time left where it is known; the work can be interrupted."""
     with tqdm(desc=description, total=total, unit="frame", mininterval=_interval()) as bar:
-        yield lambda done: bar.update(done - bar.n)
+
+        def update(done: int) -> None:
+            bar.update(done - bar.n)
+            check_interruption()
+
+        yield update
 
 
 def _interval() -> float:
