@@ -73,12 +73,12 @@ class Candidates:
             return
         self._looked_at = time.monotonic()
         if keys := self._leases.list_due(self.table):
-            yield from (self._select() & keys - self.table.target).fetch("KEY")
+            yield from ((self._select() & keys) - self.table.target).fetch("KEY")
 
     def waits_for_retry(self) -> bool:
         """Whether a job that failed in passing waits for its next try."""
         keys = self._leases.list_waiting(self.table)
-        return bool(keys) and bool(self._select() & keys - self.table.target)
+        return bool(keys) and bool((self._select() & keys) - self.table.target)
 
     def _select(self) -> Any:
         return self.table._jobs_to_do(self._restrict())

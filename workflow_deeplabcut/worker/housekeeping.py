@@ -52,8 +52,8 @@ def _clear_dead_processes(server: Server, database: str) -> int:
 def _clear_without_lease(server: Server, leases: str, database: str) -> int:
     """A worker's reservation and its lease come and go in one transaction; half of it is dead."""
     orphans = server.query(
-        f"SELECT jobs.table_name, jobs.key_hash, jobs.error_message FROM `{database}`.`~jobs` AS jobs "
-        f"LEFT JOIN {leases} AS lease ON lease.database_name=%s "
+        "SELECT jobs.table_name, jobs.key_hash, jobs.error_message "
+        f"FROM `{database}`.`~jobs` AS jobs LEFT JOIN {leases} AS lease ON lease.database_name=%s "
         "AND lease.table_name=jobs.table_name AND lease.key_hash=jobs.key_hash "
         "AND jobs.error_message=CONCAT(%s, lease.token) "
         "WHERE jobs.status='reserved' AND jobs.error_message LIKE %s AND lease.token IS NULL",

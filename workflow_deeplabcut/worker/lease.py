@@ -62,7 +62,7 @@ _TAKE = f"""
 _INSERTED, _UNTOUCHED = 1, 0  # rows affected; 2 when an existing row was changed
 
 
-class Lease(dj.Manual):
+class Lease(dj.Manual):  # type: ignore[misc]
     """Job that a worker computes, or that waits for its next try.
 
     Attributes:

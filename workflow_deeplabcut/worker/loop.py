@@ -164,9 +164,12 @@ class Worker:
         """Take the next job, by the rules of `share`; None when there is none."""
         self._empty, deferred = [], []
         for queue in self._share.order():
-            if self._is_long(queue) and not self._may_start_long():
+            if not self._is_long(queue):
+                lease = self._take_from(queue)
+            else:
+                lease = self._take_long_from(queue)
                 deferred.append(queue)
-            elif (lease := self._take_from(queue)) is not None:
+            if lease is not None:
                 return queue, lease
         for queue in deferred:  # no short job waits
             if (lease := self._take_from(queue)) is not None:
@@ -175,6 +178,12 @@ class Worker:
 
     def _is_long(self, queue: Candidates) -> bool:
         return type(queue.table).__name__ in self._options.long_tables
+
+    def _take_long_from(self, queue: Candidates) -> HeldLease | None:
+        """Take a long job if the pool can spare a worker for it, though short ones may wait."""
+        # One worker at a time, or all of them would see that nobody is in a long job.
+        with self._server.trying_alone(f"long jobs, {self._leases.table_name}") as alone:
+            return self._take_from(queue) if alone and self._may_start_long() else None
 
     def _may_start_long(self) -> bool:
         long = [queue.table for queue in self._queues if self._is_long(queue)]

@@ -107,11 +107,21 @@ class Server:
             # DataJoint would believe for ever that a transaction is open.
             self.connection._in_transaction = False
 
+    @contextlib.contextmanager
+    def trying_alone(self, name: str) -> Iterator[bool]:
+        """Whether no other worker is inside a block of this name; waits for nobody."""
+        (got,) = self.query("SELECT GET_LOCK(%s, 0)", _lock_name(name)).fetchone()
+        try:
+            yield bool(got)
+        finally:
+            if got:
+                self.query("SELECT RELEASE_LOCK(%s)", _lock_name(name)).fetchall()
+
     def end_connection_of(self, owner: str) -> None:
         """End the connection of a worker whose job was taken over, with what it left open."""
         try:
             (number,) = self.query("SELECT IS_USED_LOCK(%s)", _lock_name(owner)).fetchone()
-            if number is not None:
+            if number not in (None, self.connection.connection_id):
                 self.query(f"KILL {int(number)}")
                 logger.info("ended the database connection of %s", owner)
         except Exception as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,15 @@ def note(table: str, key: dict[str, Any]) -> None:
         stream.write(f"{table} {key['a']} {key['b']} {os.getpid()}\n")
 
 
+def is_first(name: str) -> bool:
+    """Whether nobody has asked this in this test before."""
+    try:
+        Path(os.environ[LOG]).with_name(f"asked-{name}").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
 def follow(script: str) -> None:
     """Do what a task says: one word, and a number of seconds or of a process."""
     word, _, number = script.partition(" ")
@@ -53,10 +63,10 @@ def follow(script: str) -> None:
     elif word == "full":
         raise OSError(errno.ENOSPC, "No space left on device")
     elif word == "once":  # a storage hiccup that is over at the second try
-        marker = Path(os.environ[LOG]).with_name(f"hiccup-{number}")
-        if not marker.exists():
-            marker.touch()
+        if is_first(number):
             raise OSError(errno.ESTALE, "Stale file handle")
+    elif word == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
     elif word == "pool":
         raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
@@ -71,8 +81,11 @@ class Plain(DistinctJobs, dj.Computed):
 
     def make(self, key: dict[str, Any]) -> None:
         note("Plain", key)
-        follow((Task & key).fetch1("script"))
+        script = (Task & key).fetch1("script")
+        follow(script)
         self.insert1({**key, "pid": os.getpid()})
+        if script == "hold" and is_first("hold"):
+            time.sleep(3)
 
 
 @schema
