@@ -29,18 +29,23 @@ that another one has. What else is promised, and how, stands in the modules:
 
 from .engines import list_engines, restrict_to_engines
 from .lease import Lease
+from .listing import Job, clear_jobs, list_jobs, retry_jobs
 from .loop import run_worker
 from .options import Summary, WorkerOptions
 from .retry import RetryPolicy
 from .tables import list_tables
 
 __all__ = [
+    "Job",
     "Lease",
     "RetryPolicy",
     "Summary",
     "WorkerOptions",
+    "clear_jobs",
     "list_engines",
+    "list_jobs",
     "list_tables",
     "restrict_to_engines",
+    "retry_jobs",
     "run_worker",
 ]

@@ -65,7 +65,7 @@ def _try(
         with stop.interrupting():
             device = choose_options(lease.table, options.device)
             is_new = Making(lease, leases, device, check, stop.pause_in_job).run()
-        return "done", "" if is_new else "it was there already"
+        return "done", "" if is_new else "its row is there already"
     except Exception as error:
         if find_cause(error, Interrupted):
             raise

@@ -54,7 +54,8 @@ class Making:
         """Compute and record.
 
         Returns:
-            False if the row was there already.
+            False if the row is there, but nobody knows whether it is from this try: it was there
+            before, or the answer to COMMIT was lost.
 
         Raises:
             Interrupted: The lease is gone, or the worker has to end.
@@ -75,7 +76,7 @@ class Making:
             return is_new
         except Exception as error:
             if is_away(error) and self._was_recorded():
-                return True
+                return False
             raise
 
     def _run_in_parts(self) -> bool:
@@ -85,8 +86,7 @@ class Making:
             return False
         generator, fetched_hash = started
         computed = next(generator)
-        self._insist(lambda: self._record(fetched_hash, computed))
-        return True
+        return bool(self._insist(lambda: self._record(fetched_hash, computed)))
 
     def _fetch(self) -> tuple[Iterator[Any], str] | None:
         if self._is_recorded():
@@ -96,7 +96,7 @@ class Making:
         generator = self._make(dict(self._key), **self._options)
         return generator, _hash(next(generator))
 
-    def _record(self, fetched_hash: str, computed: Any) -> None:
+    def _record(self, fetched_hash: str, computed: Any) -> bool:
         with self._server.transaction():
             generator = self._make(dict(self._key), **self._options)
             if _hash(next(generator)) != fetched_hash:
@@ -105,6 +105,7 @@ class Making:
                 )
             generator.send(computed)
             self._leases.end(self._lease)
+        return True
 
     def _insist(self, step: Callable[[], Any]) -> Any:
         """Repeat a step until the database has answered; None if the row is there by then."""

@@ -29,6 +29,7 @@ class WorkerProcess:
 
     def __init__(self, tables: list[Any], log: Path, options: dict[str, Any]) -> None:
         self.log = log
+        log.touch()
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
@@ -38,6 +39,7 @@ class WorkerProcess:
 
     def _run(self, tables: list[Any], options: dict[str, Any]) -> int:
         sys.stderr = self.log.open("w", buffering=1)
+        os.dup2(sys.stderr.fileno(), 2)
         handler = logging.StreamHandler(sys.stderr)
         logging.getLogger().handlers[:] = [handler]
         logging.getLogger().setLevel(logging.INFO)

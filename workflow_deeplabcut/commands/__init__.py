@@ -1,0 +1,1 @@
+"""Subcommands of ``workflow-deeplabcut``, a module each with ``add_parser`` and ``run``."""
