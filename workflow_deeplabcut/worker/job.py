@@ -75,7 +75,8 @@ def _try(
         if lease.attempts >= options.retry.limit:
             message = f"{message} (tried {lease.attempts} times)"
             return _fail(lease, leases, stop, message, traceback.format_exc())
-        delay = options.retry.delay(lease.attempts)
+        # Two transactions that met are over by now.
+        delay = 0.0 if is_conflict(error) else options.retry.delay(lease.attempts)
         _settle(lambda: leases.postpone(lease, delay, message), leases, stop.pause_in_job)
         return "postponed", f"for {delay:.3g} s: {message}"
 
