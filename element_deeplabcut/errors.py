@@ -47,3 +47,15 @@ class QueryError(ElementError, LookupError):
 
 class DatabaseError(ElementError):
     """The database cannot hold what is to be stored, or is not the one expected."""
+
+
+class Interrupted(ElementError):  # noqa: N818 -- nothing went wrong
+    """Work was stopped from outside before it was done; nothing is wrong with it."""
+
+
+class Stopped(Interrupted):
+    """Work was stopped because its worker has to end; it is done again or resumed later."""
+
+
+class LeaseLost(Interrupted):
+    """Work was stopped because another worker has taken it over."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from tqdm.auto import tqdm
 
 from .engines.base import TrainingProgress
+from .interruption import check_interruption
 
 _LOG_INTERVAL_S = 30
 """Seconds between lines where the output is a log file, so that a day of work stays readable."""
@@ -18,7 +19,10 @@ _LOG_INTERVAL_S = 30
 def show_training(
     description: str, engine: str = "pytorch", done: int = 0
 ) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Show epoch (iteration), loss and time left of a training of which some is done already."""
+    """Show epoch (iteration), loss and time left of a training of which some is done already.
+
+    After each it can be interrupted.
+    """
     unit = "epoch" if engine == "pytorch" else "it"
     with tqdm(desc=description, unit=unit, initial=done, mininterval=_interval()) as bar:
 
@@ -28,6 +32,7 @@ def show_training(
             if losses:
                 bar.set_postfix_str(f"loss {losses[0]:.5f}", refresh=False)
             bar.update(progress.epoch - bar.n)
+            check_interruption()
 
         yield update
         bar.refresh()
@@ -35,9 +40,14 @@ def show_training(
 
 @contextmanager
 def show_frames(description: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show frames done, and time left where the number of frames is known."""
+    """Show frames done, and time left where it is known; the work can be interrupted."""
     with tqdm(desc=description, total=total, unit="frame", mininterval=_interval()) as bar:
-        yield lambda done: bar.update(done - bar.n)
+
+        def update(done: int) -> None:
+            bar.update(done - bar.n)
+            check_interruption()
+
+        yield update
 
 
 def _interval() -> float:

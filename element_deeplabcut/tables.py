@@ -13,8 +13,12 @@ import datajoint as dj
 
 from .errors import DatabaseError, ParameterError, QueryError, SetupError
 from .linking import check_relative
+from .store.files import hash_json
 
 logger = logging.getLogger(__name__)
+
+JOB_MARK = "~job"
+"""Entry that `DistinctJobs` adds to the keys of reservations; no column can have this name."""
 
 
 def load_linking_module(linking_module: str | ModuleType | None, schema: str) -> ModuleType:
@@ -114,6 +118,25 @@ def fetch_one(query: Any, what: str) -> dict[str, Any]:
         hint = "Check the key." if not rows else "Give a key that matches exactly one."
         raise QueryError(f"The restriction matches {n_rows} rows of {what}. {hint}")
     return rows[0]
+
+
+class DistinctJobs:
+    """Mixin of computed tables: distinct keys are distinct jobs.
+
+    DataJoint names a reservation by a hash of the key's values in a row, so that (1, 11, 1) and
+    (11, 1, 1) are one job: while one is computed, or has failed, the other is not. A hash of names
+    and values, added to the key of the reservation, tells them apart. Everybody who populates the
+    table with reservation, from a notebook or a worker, goes through this.
+    """
+
+    def _job_key(self, key: Mapping[str, Any]) -> dict[str, Any]:
+        """Key under which DataJoint reserves a job (its own hook)."""
+        return {**key, JOB_MARK: hash_json(dict(key))}
+
+
+def read_job_key(key: Mapping[str, Any]) -> dict[str, Any]:
+    """Restore the primary key from the key of a reservation in ``~jobs``."""
+    return {name: value for name, value in key.items() if name != JOB_MARK}
 
 
 class RelativePaths:

@@ -26,7 +26,14 @@ from .compute.video_sets import list_label_files
 from .errors import ParameterError, SetupError
 from .linking import Roots, check_linking_module, read_roots
 from .params import check_training_params, hash_params
-from .tables import RelativePaths, check_collation, check_lengths, fetch_one, load_linking_module
+from .tables import (
+    DistinctJobs,
+    RelativePaths,
+    check_collation,
+    check_lengths,
+    fetch_one,
+    load_linking_module,
+)
 
 logger = logging.getLogger(__name__)
 schema = dj.schema()
@@ -261,7 +268,7 @@ class TrainingTask(RelativePaths, dj.Manual):
 
 
 @schema
-class ModelTraining(dj.Computed):
+class ModelTraining(DistinctJobs, dj.Computed):
     """Finished training.
 
     ``populate(make_kwargs={"device": "cuda:1"})`` chooses the device; by default the GPU if there

@@ -10,7 +10,7 @@ from pathlib import Path
 from element_deeplabcut.errors import ElementError
 
 from . import database
-from .commands import prune
+from .commands import jobs, prune, worker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,8 +45,8 @@ def _make_parser() -> argparse.ArgumentParser:
     db.add_argument("action", choices=("start", "stop", "status"))
     db.add_argument("--data-dir", type=Path, help="its folder (default: in the user's data home)")
     db.set_defaults(command=_run_database)
-
-    prune.add_parser(commands)
+    for module in (worker, jobs, prune):
+        module.add_parser(commands)
     return parser
 
 
@@ -68,3 +68,7 @@ def _run_database(options: argparse.Namespace) -> int:
         return 3  # as `systemctl status` says it
     print(f"running on {server.host}:{server.port} as {server.user}, data in {server.data_dir}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

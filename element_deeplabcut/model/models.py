@@ -20,7 +20,7 @@ from ..registration import (
     register_project,
     register_training,
 )
-from ..tables import check_distinct_names, check_lengths, fetch_one
+from ..tables import DistinctJobs, check_distinct_names, check_lengths, fetch_one
 from .activation import get_roots, schema
 
 
@@ -282,7 +282,7 @@ class Model(dj.Manual):
 
 
 @schema
-class ModelEvaluation(dj.Computed):
+class ModelEvaluation(DistinctJobs, dj.Computed):
     """How far a model's predictions are from the labels.
 
     Errors are mean Euclidean distances in px, unrounded; DeepLabCut calls the same figures rmse.

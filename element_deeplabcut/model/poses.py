@@ -16,7 +16,7 @@ from ..compute.loading import LoadingJob, check_task_mode, run_loading
 from ..compute.vouching import describe_model
 from ..errors import ParameterError
 from ..params import check_inference_params
-from ..tables import RelativePaths, check_distinct_names, fetch_one
+from ..tables import DistinctJobs, RelativePaths, check_distinct_names, fetch_one
 from ..trajectories import build_table, name_output_dir, pick_body_parts
 from .activation import get_roots, schema
 from .models import Model
@@ -131,7 +131,7 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
 
 
 @schema
-class PoseEstimation(dj.Computed):
+class PoseEstimation(DistinctJobs, dj.Computed):
     """Trajectories of a recording, predicted by a model.
 
     Tasks wait until ``RecordingInfo`` of their recording is there.

@@ -8,7 +8,7 @@ import datajoint as dj
 
 from ..compute.recording import RecordingJob, run_recording
 from ..errors import QueryError
-from ..tables import RelativePaths
+from ..tables import DistinctJobs, RelativePaths
 from .activation import get_roots, schema
 
 
@@ -49,7 +49,7 @@ class VideoRecording(dj.Manual):
 
 
 @schema
-class RecordingInfo(dj.Imported):
+class RecordingInfo(DistinctJobs, dj.Imported):
     """Exact facts of a recording; every frame has been decoded.
 
     Attributes:

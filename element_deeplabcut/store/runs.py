@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ResultError
+from ..interruption import check_interruption
 from .files import (
     attempt_folder,
     claim,
@@ -107,6 +108,10 @@ class Attempt:
 
         When another worker published the same run first, that one is returned and this attempt is
         discarded: a result is published once.
+
+        Raises:
+            Interrupted: Another worker has this work now, or this one has to end.
+            ResultError: Something else has the name of the run.
         """
         # Links lead out of the folder (labelled frames); they help a reader but are no result.
         manifest = {
@@ -116,6 +121,7 @@ class Attempt:
             "files": fingerprint(self.directory),
             "finished_at": datetime.datetime.now(datetime.timezone.utc).isoformat(),
         }
+        check_interruption()
         write_new(self.directory / MANIFEST, json.dumps(manifest, indent=1))
         publish(self.directory, self._target)
         published = _read_run(self._target, self._identity)

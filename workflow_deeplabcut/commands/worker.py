@@ -1,0 +1,169 @@
+"""``workflow-deeplabcut worker``: work on what is queued until told to end."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import Any
+
+from element_deeplabcut.errors import ParameterError
+
+_EXAMPLES = """examples:
+  workflow-deeplabcut worker
+  workflow-deeplabcut worker --hours 23.5 --device cuda:0        # in a Slurm job of 24 hours
+  workflow-deeplabcut worker --table PoseEstimation --restrict subject=mouse1 --stop-when-idle
+  workflow-deeplabcut worker --pipeline my_lab.pipeline --table my_lab.behaviour.Arena
+
+It ends on SIGTERM and SIGINT: the job in hand has --grace seconds to finish and goes back to the
+queue otherwise. Give containers a stop_grace_period above that (Compose gives 10 s)."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "worker",
+        help="train, infer and evaluate what is queued, until told to end",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to do")
+    what.add_argument(
+        "--pipeline",
+        metavar="MODULE",
+        help="module that activates the schemas (default: this workflow's)",
+    )
+    what.add_argument(
+        "--table",
+        action="append",
+        default=[],
+        metavar="TABLE",
+        help="computed table, may be repeated (default: all of the pipeline)",
+    )
+    what.add_argument(
+        "--restrict",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="only jobs whose key has this value, where a table has that attribute",
+    )
+    what.add_argument(
+        "--engine",
+        action="append",
+        default=[],
+        metavar="ENGINE",
+        help="engine to offer, may be repeated (default: those that are installed)",
+    )
+    what.add_argument("--device", help="where to compute: cpu, cuda:1, ... (default: the best)")
+    end = parser.add_argument_group("when to end")
+    end.add_argument("--hours", type=float, help="begin no job after so many hours")
+    end.add_argument("--stop-when-idle", action="store_true", help="end when nothing is queued")
+    end.add_argument("--max-jobs", type=int, help="end after so many jobs")
+    end.add_argument(
+        "--grace",
+        type=float,
+        default=8,
+        metavar="S",
+        help="time to finish the job in hand (default: 8 s)",
+    )
+    how = parser.add_argument_group("how to go about it")
+    how.add_argument(
+        "--poll",
+        type=float,
+        default=5,
+        metavar="S",
+        help="how often to look for jobs when there are none (default: 5 s)",
+    )
+    how.add_argument(
+        "--lease",
+        type=float,
+        default=60,
+        metavar="S",
+        help="after so long without a sign of life others take over (default: 60 s)",
+    )
+    how.add_argument(
+        "--attempts",
+        type=int,
+        default=5,
+        help="how often a job is tried when storage, memory or database fail in "
+        "passing (default: 5)",
+    )
+    how.add_argument(
+        "--retry-delay",
+        type=float,
+        default=30,
+        metavar="S",
+        help="wait before the second try; it doubles each time (default: 30 s)",
+    )
+    parser.set_defaults(command=run)  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a worker until it ends, and return 0."""
+    from ..worker.options import WorkerOptions
+    from ..worker.retry import RetryPolicy
+    from ..worker.signals import StopRequest
+    from ..worker.tables import PIPELINE
+
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    settings = WorkerOptions(
+        restrictions=[read_pairs(options.restrict)] if options.restrict else [],
+        engines=options.engine or None,
+        device=options.device,
+        hours=options.hours,
+        stop_when_idle=options.stop_when_idle,
+        max_jobs=options.max_jobs,
+        poll_interval=options.poll,
+        grace=options.grace,
+        lease=options.lease,
+        retry=RetryPolicy(options.attempts, options.retry_delay),
+        pipeline=options.pipeline or PIPELINE,
+    )
+    stop = StopRequest(settings.grace, settings.hours)
+    with stop.listening():
+        if not _wait_for_database(stop):
+            return 0
+        from ..worker.loop import Worker
+        from ..worker.tables import list_tables
+
+        Worker(list_tables(settings.pipeline, options.table), settings, stop).run()
+    return 0
+
+
+def _wait_for_database(stop: Any) -> bool:
+    """Wait until the server answers, which may start later than its workers."""
+    import datajoint as dj
+    import pymysql
+
+    from ..worker.server import is_away
+
+    was_away = False
+    while not stop.requested:
+        try:
+            dj.conn()
+            return True
+        except (pymysql.err.Error, dj.DataJointError) as error:
+            if not is_away(error):
+                raise
+            if not was_away:
+                logging.warning("the database does not answer (%s); waiting for it", error)
+            was_away = True
+            stop.pause(2)
+    return False
+
+
+def read_pairs(pairs: list[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE`` arguments.
+
+    Raises:
+        ParameterError: One has another form.
+    """
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise ParameterError(f"'{pair}' is not of the form NAME=VALUE.")
+        found[name] = value
+    return found

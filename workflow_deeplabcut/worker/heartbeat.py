@@ -1,0 +1,73 @@
+"""Renews the lease of the job in hand, in a thread and on a connection of its own.
+
+The thread lives and dies with its process: one that is killed, or paused by SIGSTOP, renews
+nothing. While the database is away nothing is renewed and nothing is lost: only the server's word
+that the lease has another token means that somebody else took the job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import Any
+
+import pymysql
+
+from .lease import HeldLease, LeaseStore
+from .server import connect_plainly
+
+logger = logging.getLogger(__name__)
+
+BEATS_PER_LEASE = 4
+"""Three may be missed before others may take the job."""
+
+
+class Heartbeat:
+    """Keeps one lease at a time alive."""
+
+    def __init__(self, leases: LeaseStore) -> None:
+        self._leases = leases
+        self._lease: HeldLease | None = None
+        self._ended = threading.Event()
+        self._connection: Any = None
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(timeout=1)
+
+    def hold(self, lease: HeldLease | None) -> None:
+        """Renew this lease from now on; None renews nothing."""
+        self._lease = lease
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._leases.seconds / BEATS_PER_LEASE):
+            lease = self._lease
+            if lease is None or lease.lost:
+                continue
+            try:
+                renewed = self._renew(lease)
+            except (pymysql.err.Error, OSError) as error:
+                logger.debug("lease not renewed: %s", error)
+                self._disconnect()
+                continue
+            # A job that has just been recorded has no lease either: that is not a loss.
+            if not renewed and lease is self._lease:
+                lease.lost = True
+        self._disconnect()
+
+    def _renew(self, lease: HeldLease) -> bool:
+        if self._connection is None:
+            self._connection = connect_plainly(self._leases.server.connection)
+        with self._connection.cursor() as cursor:
+            return bool(cursor.execute(*self._leases.renewal(lease)))
+
+    def _disconnect(self) -> None:
+        with contextlib.suppress(Exception):
+            self._connection.close()
+        self._connection = None

@@ -1,0 +1,250 @@
+"""What became of jobs: lists, clears and retries what ``~jobs`` and the leases say of them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datajoint.blob import unpack
+
+from element_deeplabcut.tables import read_job_key
+
+from ..paths import get_database_prefix
+from .housekeeping import is_alive
+from .lease import MARK, declare_leases, jobs_of, mark
+
+STATES = ("running", "waiting", "expired", "reserved", "dead", "error", "ignore")
+"""What `Job.state` can be."""
+
+STALE = ("expired", "dead")
+"""States in which nobody computes, though the job is taken."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Job that is taken, waits for its next try, or failed; others stand in no list.
+
+    Attributes:
+        table: Name of the computed table's class.
+        key: Primary key.
+        state: ``running`` (a worker renews its lease), ``waiting`` (for its next try), ``expired``
+            (its worker shows no life; the next one takes it over), ``reserved`` (by ``populate`` in
+            a notebook, which may be alive), ``dead`` (so, but its connection has ended), ``error``
+            or ``ignore``.
+        age: Time in this state, s.
+        owner: Worker or database user that holds or held it.
+        host: Machine.
+        pid: Process there.
+        attempts: How often workers have begun it; None where no worker has.
+        due_in: Time until the lease ends or the next try may begin, s; None where there is none.
+        message: Error, in a sentence.
+        stack: Where it was raised.
+    """
+
+    table: str
+    key: dict[str, Any]
+    state: str
+    age: float | None
+    owner: str
+    host: str
+    pid: int
+    attempts: int | None
+    due_in: float | None
+    message: str
+    stack: str
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return {**vars(self), "key": {name: _to_plain(value) for name, value in self.key.items()}}
+
+
+def list_jobs(
+    tables: Iterable[Any],
+    *,
+    key: Mapping[str, Any] | None = None,
+    message: str | None = None,
+    states: Sequence[str] = (),
+) -> list[Job]:
+    """List the jobs of tables that are taken, wait or failed.
+
+    Args:
+        tables: Computed tables.
+        key: Attributes that the key must have; compared as text.
+        message: Text that the message must hold.
+        states: States to list; none lists all.
+    """
+    return [job for _, _, job in _find(tables, key, message, states)]
+
+
+def clear_jobs(tables: Iterable[Any], **selection: Any) -> list[Job]:
+    """Forget what stands about jobs, so that they are free to be taken.
+
+    A job that a living worker computes is left alone: its worker would compute it in vain.
+
+    Args:
+        tables: Computed tables.
+        **selection: As for `list_jobs`.
+
+    Returns:
+        The jobs that were cleared.
+    """
+    cleared = []
+    for table, key_hash, job in _find(tables, **selection):
+        if job.state == "running":
+            continue
+        connection = table.connection
+        with connection.transaction:
+            # A worker that took it in this moment has renewed the lease: then it is left alone.
+            connection.query(
+                f"DELETE FROM {_leases(table)} WHERE database_name=%s AND table_name=%s AND "
+                "key_hash=%s AND (token='' OR expires_at <= UTC_TIMESTAMP(6))",
+                args=(table.database, table.table_name, key_hash),
+            )
+            deleted = connection.query(
+                f"DELETE FROM {jobs_of(table)} WHERE table_name=%s AND key_hash=%s AND NOT EXISTS "
+                f"(SELECT 1 FROM {_leases(table)} AS lease WHERE lease.database_name=%s AND "
+                "lease.table_name=%s AND lease.key_hash=%s)",
+                args=(table.table_name, key_hash, table.database, table.table_name, key_hash),
+            ).rowcount
+        if deleted or job.state == "waiting":
+            cleared.append(job)
+    return cleared
+
+
+def retry_jobs(tables: Iterable[Any], **selection: Any) -> list[Job]:
+    """Let failed jobs, and those that wait for their next try, be tried at once.
+
+    Args:
+        tables: Computed tables.
+        **selection: As for `list_jobs`; only jobs in the states ``error`` and ``waiting`` count.
+
+    Returns:
+        The jobs that are free again.
+    """
+    states = selection.pop("states", ()) or ("error", "waiting")
+    wanted = [state for state in states if state in ("error", "waiting")]
+    return clear_jobs(tables, states=wanted or ("error", "waiting"), **selection)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _leases(table: Any) -> str:
+    return declare_leases(table.connection, get_database_prefix())
+
+
+def _find(
+    tables: Iterable[Any],
+    key: Mapping[str, Any] | None = None,
+    message: str | None = None,
+    states: Sequence[str] = (),
+) -> list[tuple[Any, str, Job]]:
+    found = []
+    for table in (kind() if isinstance(kind, type) else kind for kind in tables):
+        for key_hash, job in _read(table):
+            fits = all(str(job.key.get(name)) == str(value) for name, value in (key or {}).items())
+            is_said = message is None or message.lower() in job.message.lower()
+            if fits and is_said and (not states or job.state in states):
+                found.append((table, key_hash, job))
+    return found
+
+
+def _read(table: Any) -> list[tuple[str, Job]]:
+    """Read what stands about a table's jobs, in ``~jobs`` and in the leases."""
+    leases = {row["key_hash"]: row for row in _read_leases(table)}
+    living = _list_connections(table.connection)
+    jobs = []
+    for row in _read_reservations(table):
+        lease = leases.pop(row["key_hash"], None)
+        jobs.append((row["key_hash"], _describe_reservation(table, row, lease, living)))
+    waiting = {name: _describe_lease(table, row) for name, row in leases.items()}
+    return jobs + [(name, job) for name, job in waiting.items() if not table & job.key]
+
+
+def _read_reservations(table: Any) -> list[dict[str, Any]]:
+    table.connection.schemas[table.database].jobs  # noqa: B018 -- declares ~jobs if missing
+    return list(
+        table.connection.query(
+            "SELECT key_hash, status, `key`, error_message, error_stack, user, host, pid, "
+            "connection_id, TIMESTAMPDIFF(SECOND, timestamp, CURRENT_TIMESTAMP) AS age "
+            f"FROM {jobs_of(table)} WHERE table_name=%s ORDER BY timestamp",
+            args=(table.table_name,),
+            as_dict=True,
+        )
+    )
+
+
+def _read_leases(table: Any) -> list[dict[str, Any]]:
+    return list(
+        table.connection.query(
+            "SELECT key_hash, job_key, token, owner, attempts, last_error, "
+            "TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), expires_at) / 1e6 AS due_in "
+            f"FROM {_leases(table)} WHERE database_name=%s AND table_name=%s",
+            args=(table.database, table.table_name),
+            as_dict=True,
+        )
+    )
+
+
+def _list_connections(connection: Any) -> set[int]:
+    rows = connection.query("SELECT ID FROM information_schema.PROCESSLIST").fetchall()
+    return {int(number) for (number,) in rows}
+
+
+def _describe_reservation(
+    table: Any, row: Mapping[str, Any], lease: Mapping[str, Any] | None, living: set[int]
+) -> Job:
+    is_leased = lease is not None and row["error_message"] == mark(lease["token"])
+    message = "" if row["error_message"].startswith(MARK) else row["error_message"]
+    return Job(
+        table=_name(table),
+        key=read_job_key(unpack(row["key"])) if row["key"] else {},
+        state=_name_state(row, lease if is_leased else None, living),
+        age=float(row["age"]),
+        owner=lease["owner"] if lease is not None and is_leased else row["user"],
+        host=row["host"],
+        pid=int(row["pid"]),
+        attempts=None if lease is None else int(lease["attempts"]),
+        due_in=float(lease["due_in"]) if lease is not None and is_leased else None,
+        message=message or (lease["last_error"] if lease is not None else ""),
+        stack=str(unpack(row["error_stack"])) if row["error_stack"] else "",
+    )
+
+
+def _name_state(row: Mapping[str, Any], lease: Mapping[str, Any] | None, living: set[int]) -> str:
+    if row["status"] != "reserved":
+        return str(row["status"])
+    if lease is not None:
+        return "running" if lease["due_in"] > 0 else "expired"
+    is_here = row["host"] == platform.node() and is_alive(int(row["pid"]))
+    return "reserved" if is_here or int(row["connection_id"]) in living else "dead"
+
+
+def _describe_lease(table: Any, row: Mapping[str, Any]) -> Job:
+    """Describe a lease whose reservation is gone: the job waits, or somebody deleted that."""
+    held = "running" if row["due_in"] > 0 else "expired"
+    host, pid, _ = (*row["owner"].split(":"), "", "")[:3]
+    return Job(
+        table=_name(table),
+        key=read_job_key(unpack(row["job_key"])),
+        state=held if row["token"] else "waiting",
+        age=None,
+        owner=row["owner"],
+        host=host,
+        pid=int(pid) if pid.isdigit() else 0,
+        attempts=int(row["attempts"]),
+        due_in=max(float(row["due_in"]), 0.0),
+        message=row["last_error"],
+        stack="",
+    )
+
+
+def _name(table: Any) -> str:
+    return table.__name__ if isinstance(table, type) else type(table).__name__
+
+
+def _to_plain(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -1,0 +1,234 @@
+"""The loop of a worker: find a job, take it, do it, and start again, whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from element_deeplabcut.errors import Stopped
+
+from ..paths import get_database_prefix
+from .candidates import Candidates
+from .children import ChildWorkers
+from .engines import list_engines, restrict_to_engines
+from .heartbeat import Heartbeat
+from .housekeeping import clear_dead_reservations
+from .job import do_job
+from .lease import HeldLease, LeaseStore
+from .options import Summary, WorkerOptions
+from .retry import is_transient
+from .server import Server, is_away
+from .share import FairShare, may_start_long
+from .signals import StopRequest
+from .tables import list_tables, show_job
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_S = 60
+
+
+def run_worker(
+    tables: Sequence[Any] | None = None, *, stop: StopRequest | None = None, **options: Any
+) -> Summary:
+    """Work on computed tables until told to end.
+
+    In the main thread it answers SIGTERM and SIGINT; anywhere else, only `stop`. A worker uses
+    DataJoint's connection of its process, so a process runs one at a time.
+
+    Args:
+        tables: Table classes; None takes those of the pipeline module.
+        stop: By which somebody else may ask it to end.
+        **options: See `WorkerOptions`.
+
+    Returns:
+        What it did.
+
+    Raises:
+        ParameterError: An option is out of range.
+        SetupError: The pipeline module has no computed tables.
+    """
+    settings = WorkerOptions(**options)
+    chosen = list_tables(settings.pipeline) if tables is None else list(tables)
+    stop = stop or StopRequest(settings.grace, settings.hours)
+    with stop.listening():
+        return Worker(chosen, settings, stop).run()
+
+
+class Worker:
+    """One worker; see `run_worker`."""
+
+    def __init__(self, tables: Sequence[Any], options: WorkerOptions, stop: StopRequest) -> None:
+        self.name = f"{platform.node()[:60]}:{os.getpid()}:{uuid.uuid4().hex}"
+        self.summary = Summary()
+        self._options, self._stop = options, stop
+        self._server = Server(tables[0].connection, self.name)
+        self._leases = LeaseStore(self._server, get_database_prefix(), options.lease)
+        self._engines = tuple(options.engines or list_engines())
+        self._queues = [self._make_queue(table()) for table in tables]
+        self._share = FairShare(self._queues)
+        self._children = ChildWorkers(options, stop)
+        self._empty: list[Candidates] = []  # passed over since the last job
+        self._delegated = False  # a child did a job since
+        self._broken: list[Candidates] = []
+        self._swept_at = float("-inf")
+
+    def _make_queue(self, table: Any) -> Candidates:
+        table.connection.schemas[table.database].jobs  # noqa: B018 -- declares ~jobs if missing
+        restrict_to_engines(table, self._engines)  # an unknown engine is the user's mistake
+
+        def restrict() -> list[Any]:
+            return [*self._options.restrictions, restrict_to_engines(table, self._engines)]
+
+        return Candidates(table, self._leases, restrict, min(1.0, self._options.poll_interval))
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def run(self) -> Summary:
+        """Work until told to end."""
+        names = ", ".join(type(queue.table).__name__ for queue in self._queues)
+        logger.info("worker %s begins, with %s, on %s", self.name, "/".join(self._engines), names)
+        with Heartbeat(self._leases) as heartbeat:
+            while not self._is_over():
+                try:
+                    if not self._work(heartbeat):
+                        break
+                except Exception as error:
+                    self._survive(error)
+        logger.info("worker ends: %s", self.summary)
+        return self.summary
+
+    def _is_over(self) -> bool:
+        limit = self._options.max_jobs
+        return self._stop.requested or (limit is not None and self.summary.jobs >= limit)
+
+    def _work(self, heartbeat: Heartbeat) -> bool:
+        """Do one job, or wait for one; False when there will be none."""
+        self._sweep()
+        self._delegated = False
+        found = self._find()
+        if found is not None:
+            self._do(*found, heartbeat)
+        elif self._delegated:
+            self.summary.count("done")
+        elif self._options.stop_when_idle and not self._waits_for_retry():
+            return False
+        else:
+            self._stop.pause(self._options.poll_interval)
+        return True
+
+    def _survive(self, error: Exception) -> None:
+        """Nothing that happens between two jobs ends a worker, but that it has to end."""
+        if isinstance(error, Stopped):
+            return
+        if is_away(error):
+            try:
+                self._server.reconnect(self._pause_between_jobs)
+            except Stopped:
+                return
+        elif is_transient(error):
+            logger.warning("%s: %s; going on", type(error).__name__, error)
+            self._stop.pause(self._options.poll_interval)
+        else:
+            raise error
+
+    def _pause_between_jobs(self, seconds: float) -> None:
+        self._stop.pause(seconds)
+        if self._stop.requested:
+            raise Stopped("The worker has to end.")
+
+    # --- one job ----------------------------------------------------------------------------------
+
+    def _do(self, queue: Candidates, lease: HeldLease, heartbeat: Heartbeat) -> None:
+        name, began = show_job(lease.table, lease.key), time.monotonic()
+        logger.info("began %s%s", name, f" (try {lease.attempts})" if lease.attempts > 1 else "")
+        heartbeat.hold(lease)
+        try:
+            outcome, remark = do_job(lease, self._leases, self._options, self._stop)
+        finally:
+            heartbeat.hold(None)
+        seconds = time.monotonic() - began
+        self._share.spend(queue, seconds, self._empty)
+        self.summary.count(outcome)
+        level = logging.INFO if outcome in ("done", "handed_back") else logging.WARNING
+        said = f"{outcome.replace('_', ' ')} {name} in {seconds:.3g} s"
+        logger.log(level, "%s", f"{said}: {remark}" if remark else said)
+
+    # --- finding one ------------------------------------------------------------------------------
+
+    def _find(self) -> tuple[Candidates, HeldLease] | None:
+        """Take the next job, by the rules of `share`; None when there is none."""
+        self._empty, deferred = [], []
+        for queue in self._share.order():
+            if not self._is_long(queue):
+                lease = self._take_from(queue)
+            else:
+                lease = self._take_long_from(queue)
+                deferred.append(queue)
+            if lease is not None:
+                return queue, lease
+        for queue in deferred:  # no short job waits
+            if (lease := self._take_from(queue)) is not None:
+                return queue, lease
+        return None
+
+    def _is_long(self, queue: Candidates) -> bool:
+        return type(queue.table).__name__ in self._options.long_tables
+
+    def _take_long_from(self, queue: Candidates) -> HeldLease | None:
+        """Take a long job if the pool can spare a worker for it, though short ones may wait."""
+        # One worker at a time, or all of them would see that nobody is in a long job.
+        with self._server.trying_alone(f"long jobs, {self._leases.table_name}") as alone:
+            return self._take_from(queue) if alone and self._may_start_long() else None
+
+    def _may_start_long(self) -> bool:
+        long = [queue.table for queue in self._queues if self._is_long(queue)]
+        n_long = sum(self._leases.count_held(table) for table in long)
+        return may_start_long(n_long, self._leases.count_held())
+
+    def _take_from(self, queue: Candidates) -> HeldLease | None:
+        if queue in self._broken or self._delegated:
+            return None
+        try:
+            for key in queue:
+                if self._stop.requested:
+                    return None
+                if self._children.needs(queue.table, key):
+                    self._delegate(queue, key)
+                    return None
+                if (lease := self._leases.take(queue.table, key)) is not None:
+                    return lease
+        except Exception as error:
+            # A table that cannot be read must not keep the worker from the others.
+            if is_away(error):
+                raise
+            name = type(queue.table).__name__
+            logger.exception("cannot look for jobs of %s; next try within %d s", name, _SWEEP_S)
+            self._broken.append(queue)
+        self._empty.append(queue)
+        return None
+
+    def _delegate(self, queue: Candidates, key: dict[str, Any]) -> None:
+        began = time.monotonic()
+        if self._children.run(queue.table, key):
+            self._delegated = True
+            self._share.spend(queue, time.monotonic() - began, self._empty)
+        else:
+            logger.error("a worker for %s failed; see above", show_job(queue.table, key))
+            self._broken.append(queue)
+
+    def _waits_for_retry(self) -> bool:
+        return any(queue.waits_for_retry() for queue in self._queues)
+
+    def _sweep(self) -> None:
+        """Once a minute: free what the dead reserved, and look at broken tables again."""
+        if time.monotonic() - self._swept_at < _SWEEP_S:
+            return
+        self._swept_at = time.monotonic()
+        self._broken.clear()
+        for database in sorted({queue.table.database for queue in self._queues}):
+            clear_dead_reservations(self._server, self._leases.table_name, database)
