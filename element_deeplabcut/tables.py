@@ -110,10 +110,15 @@ def fetch_one(query: Any, what: str) -> dict[str, Any]:
     """
     rows = query.fetch(as_dict=True, limit=2)
     if len(rows) != 1:
-        n_rows = len(query)
-        hint = "Check the key." if not rows else "Give a key that matches exactly one."
-        raise QueryError(f"The restriction matches {n_rows} rows of {what}. {hint}")
+        raise explain_not_one(query, what)
     return rows[0]
+
+
+def explain_not_one(query: Any, what: str) -> QueryError:
+    """Say of a query that should match one row how many it matches."""
+    n_rows = len(query)
+    hint = "Check the key." if n_rows == 0 else "Give a key that matches exactly one."
+    return QueryError(f"The restriction matches {n_rows} rows of {what}. {hint}")
 
 
 class RelativePaths:

@@ -36,7 +36,7 @@ def pick_body_parts(config: Mapping[str, Any], wanted: str | Sequence[str]) -> l
     Raises:
         QueryError: The model has no such body part; the message suggests the nearest.
     """
-    known = _list_body_parts(config)
+    known = list_body_parts(config)
     if isinstance(wanted, str):
         wanted = known if wanted == "all" else [wanted]
     for name in wanted:
@@ -47,7 +47,8 @@ def pick_body_parts(config: Mapping[str, Any], wanted: str | Sequence[str]) -> l
     return list(wanted)
 
 
-def _list_body_parts(config: Mapping[str, Any]) -> list[str]:
+def list_body_parts(config: Mapping[str, Any]) -> list[str]:
+    """List what a model of this config predicts, in DeepLabCut's order."""
     if not config.get("multianimalproject"):
         return [str(part) for part in config["bodyparts"]]
     names = (*config["multianimalbodyparts"], *(config.get("uniquebodyparts") or ()))
