@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from datajoint.blob import Blob
+from datajoint.blob import Blob, unpack
 
 from .errors import DatabaseError
 
@@ -112,3 +112,71 @@ def _update(table: Any, row: Mapping[str, Any], column: str, blob: bytes) -> Non
         f"UPDATE {table.full_table_name} SET `{column}`=%s WHERE {where}",
         args=(blob, *key.values()),
     )
+
+
+# --- reading a range ------------------------------------------------------------------------------
+
+_HEADER = len(_MAGIC) + 1 + 8 + 8 + 4 + 4
+"""Bytes before the numbers of a packed vector: magic, "A", dimensions, length, type, complex."""
+
+_TYPES = {
+    pack_array(np.empty(0, kind))[-8:]: np.dtype(kind) for kind in ("f4", "f8", "i4", "i8", "u1")
+}
+"""Type and complex flag, as a packed vector's header spells them -> type of its numbers."""
+
+
+def select_range(column: str, start: int, stop: int, length: int) -> str:
+    """Spell the SQL expression of a range of a packed vector, which `unpack_range` takes.
+
+    The server cuts the range out, so only that much travels. (The width of a number follows from
+    the blob's own length, hence one round trip.)
+
+    Args:
+        column: Name of the column.
+        start: First number of the range.
+        stop: The number after the last.
+        length: How many numbers the vector holds.
+    """
+    if (start, stop) == (0, length) or length == 0:
+        return f"`{column}`"
+    width = f"((LENGTH(`{column}`) - {_HEADER}) DIV {length})"
+    return (
+        f"CONCAT(SUBSTRING(`{column}`, 1, {_HEADER}), "
+        f"SUBSTRING(`{column}`, {_HEADER + 1} + {start} * {width}, {stop - start} * {width}))"
+    )
+
+
+def unpack_range(blob: bytes, start: int, stop: int, length: int) -> npt.NDArray[Any] | None:
+    """Unpack what `select_range` selected, without copying it.
+
+    Returns:
+        The numbers, read-only; None where the column is not a packed vector of that length
+        (compressed by another client, say): fetch all of it then, and use `unpack_vector`.
+    """
+    dtype = _TYPES.get(blob[_HEADER - 8 : _HEADER])
+    if dtype is None or len(blob) != _HEADER + (stop - start) * dtype.itemsize:
+        return None
+    if blob[:_HEADER] != _spell_header(dtype, length):
+        return None
+    return np.frombuffer(blob, dtype, offset=_HEADER)
+
+
+def unpack_vector(blob: bytes) -> npt.NDArray[Any]:
+    """Unpack a vector that any DataJoint client stored.
+
+    Raises:
+        DatabaseError: It holds something else than a vector of numbers.
+    """
+    value = unpack(blob)
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise DatabaseError(
+            f"A column of numbers holds a {type(value).__name__}. Restore the row, or delete it "
+            "and populate again."
+        )
+    return array.ravel()  # MATLAB's vectors have two dimensions
+
+
+def _spell_header(dtype: np.dtype[Any], length: int) -> bytes:
+    empty = pack_array(np.empty(0, dtype))
+    return empty[: _HEADER - 16] + np.uint64(length).tobytes() + empty[-8:]

@@ -37,6 +37,32 @@ def load_linking_module(linking_module: str | ModuleType | None, schema: str) ->
     return linking_module
 
 
+def activate_beside(
+    model_schema: Any,
+    schema: Any,
+    name: str,
+    what: str,
+    *,
+    create_schema: bool,
+    create_tables: bool,
+    linking_module: str | ModuleType | None,
+) -> None:
+    """Activate a schema whose tables refer to those of `model` and to none of the lab's.
+
+    Raises:
+        SetupError: `model` is not active.
+    """
+    if not model_schema.is_activated():
+        raise SetupError(f"Call model.activate(...) before {what}.activate(...).")
+    objects = None
+    if linking_module is not None:
+        objects = load_linking_module(linking_module, what).__dict__
+    schema.activate(
+        name, create_schema=create_schema, create_tables=create_tables, add_objects=objects
+    )
+    check_collation(schema)
+
+
 def check_collation(schema: Any) -> None:
     """Warn when the database cannot tell ``Nose`` from ``nose``, or cannot hold every name.
 
@@ -114,10 +140,15 @@ def fetch_one(query: Any, what: str) -> dict[str, Any]:
     """
     rows = query.fetch(as_dict=True, limit=2)
     if len(rows) != 1:
-        n_rows = len(query)
-        hint = "Check the key." if not rows else "Give a key that matches exactly one."
-        raise QueryError(f"The restriction matches {n_rows} rows of {what}. {hint}")
+        raise explain_not_one(query, what)
     return rows[0]
+
+
+def explain_not_one(query: Any, what: str) -> QueryError:
+    """Say of a query that should match one row how many it matches."""
+    n_rows = len(query)
+    hint = "Check the key." if n_rows == 0 else "Give a key that matches exactly one."
+    return QueryError(f"The restriction matches {n_rows} rows of {what}. {hint}")
 
 
 class DistinctJobs:

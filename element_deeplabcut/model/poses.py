@@ -16,8 +16,18 @@ from ..compute.loading import LoadingJob, check_task_mode, run_loading
 from ..compute.vouching import describe_model
 from ..errors import ParameterError
 from ..params import check_inference_params
-from ..tables import DistinctJobs, RelativePaths, check_distinct_names, fetch_one
-from ..trajectories import build_table, name_output_dir, pick_body_parts
+from ..pose import Pose
+from ..pose.facts import PoseTables, fetch_facts
+from ..pose.reading import read_pose
+from ..pose.table import build_table
+from ..tables import (
+    DistinctJobs,
+    RelativePaths,
+    check_distinct_names,
+    explain_not_one,
+    fetch_one,
+)
+from ..trajectories import name_output_dir
 from .activation import get_roots, schema
 from .models import Model
 from .recordings import RecordingInfo, VideoRecording
@@ -246,6 +256,45 @@ class PoseEstimation(DistinctJobs, dj.Computed):
             )
 
     @classmethod
+    def get_pose(
+        cls,
+        key: Mapping[str, Any],
+        body_parts: str | Sequence[str] | None = None,
+        individuals: str | Sequence[str] | None = None,
+        frames: slice | None = None,
+        *,
+        full_frame: bool = True,
+    ) -> Pose:
+        """Fetch poses with all that is needed to understand them.
+
+        Args:
+            key: Restriction that matches exactly one pose estimation.
+            body_parts: One name or several, in the order they are to have; None for all, in the
+                order of the model's config.
+            individuals: One name or several; None for all.
+            frames: Range of frames; only these travel from the server. Negative ends count from
+                the end of the recording.
+            full_frame: Give x and y in pixels of the whole frame, origin at the top left; False
+                gives them as DeepLabCut wrote them (relative to the crop, where there was one).
+
+        Returns:
+            The pose; see `element_deeplabcut.pose.Pose`.
+
+        Raises:
+            QueryError: The key matches none or several, or there is no such body part or
+                individual.
+            ParameterError: ``frames`` is no slice, or has a step.
+        """
+        tables = PoseTables(
+            cls(), cls.BodyPartPosition(), Model(), RecordingInfo(), RecordingInfo.File(),
+            VideoRecording.File(),
+        )  # fmt: skip
+        facts = fetch_facts(tables, cls & key)
+        if facts is None:
+            raise explain_not_one(cls & key, "PoseEstimation")
+        return read_pose(tables, facts, body_parts, individuals, frames, full_frame)
+
+    @classmethod
     def get_trajectory(
         cls,
         key: Mapping[str, Any],
@@ -268,10 +317,5 @@ class PoseEstimation(DistinctJobs, dj.Computed):
         Raises:
             QueryError: The key matches none or several, or the model has no such body part.
         """
-        row = fetch_one(cls & key, "PoseEstimation")
-        key = {name: row[name] for name in cls.primary_key}
-        model = (Model & key).fetch1()
-        parts = pick_body_parts(model["config_template"], body_parts)
-        rows = cls.BodyPartPosition & key & [{"body_part": part} for part in parts]
-        crop = row["crop"] if full_frame else None
-        return build_table(rows.fetch(as_dict=True), model["scorer"], parts, crop)
+        wanted = None if isinstance(body_parts, str) and body_parts == "all" else body_parts
+        return build_table(cls.get_pose(key, wanted, full_frame=full_frame), copy=False)
