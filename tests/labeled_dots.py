@@ -32,7 +32,7 @@ def find_dots(
         if not of_color.any():
             places[name] = np.full(2, np.nan)
             continue
-        row, column = (int(round(np.median(index))) for index in of_color.nonzero())
+        row, column = (int(np.median(index)) for index in of_color.nonzero())
         top, left = max(row - reach, 0), max(column - reach, 0)
         window = brightness[top : row + reach + 1, left : column + reach + 1].copy()
         window[window < 20] = 0
