@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, ProjectError
-from ..readers.engine_config import check_loads_safely
+from ..readers.engine_config import check_loads_safely, drop_places
 from ..readers.labels import LABELS_FOLDER, read_labels
 from ..readers.project import (
     CONFIG_NAME,
@@ -223,8 +223,7 @@ def _fill(
     )
     parts = view.model_folder.relative_to(attempt).parts
     train, test = make_folder(attempt, *parts, "train"), make_folder(attempt, *parts, "test")
-    # The configs record where they once lay; DeepLabCut does not need it.
-    write_yaml(train / ENGINE_CONFIG[facts.engine], _drop_places(engine_config, facts.engine))
+    write_yaml(train / ENGINE_CONFIG[facts.engine], _drop_origins(engine_config, facts.engine))
     pose_config = {**read_yaml(folder / "test" / "pose_cfg.yaml"), "dataset": ""}
     if facts.engine == "tensorflow":
         pose_config["init_weights"] = ""
@@ -241,22 +240,19 @@ def _fill(
                 shutil.copyfile(source.directory / source.dataset_folder() / name, dataset / name)
 
 
-def _drop_places(engine_config: Mapping[str, Any], engine: str) -> dict[str, Any]:
+def _drop_origins(engine_config: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    """Leave out where the config lay, and which weights the training began with."""
+    config = drop_places(engine_config, engine)
     if engine == "tensorflow":
-        return {**engine_config, "project_path": "", "init_weights": ""}
-    metadata = {**engine_config.get("metadata", {}), "project_path": "", "pose_config_path": ""}
-    training = dict(engine_config.get("train_settings") or {})
+        return config
+    training = dict(config.get("train_settings") or {})
     if (training.get("weight_init") or {}).get("memory_replay"):
         raise ModelError(
             "The model was fine-tuned from a SuperAnimal with memory replay, which this version "
             "cannot run. Analyze with DeepLabCut, and load the result."
         )
-    return {
-        **engine_config,
-        "metadata": metadata,
-        "train_settings": {**training, "weight_init": None},
-        "resume_training_from": None,
-    }
+    training["weight_init"] = None
+    return {**config, "train_settings": training, "resume_training_from": None}
 
 
 def _store(attempt: Path, store: Path, facts: dict[str, Any]) -> Bundle:
@@ -348,6 +344,9 @@ def make_bundle_view(bundle: Bundle, directory: Path, frames_of: Path | None = N
         model_prefix=facts.model_prefix,
         frames_of=frames_of,
         folders=folders,
+        # The view holds one snapshot, and what is cropped is said by arguments: DeepLabCut would
+        # apply the config's crop even where the task switched it off.
+        settings={"snapshotindex": -1, "cropping": False},
     )
     for file in sorted(bundle.directory.rglob("*")):
         relative = file.relative_to(bundle.directory)

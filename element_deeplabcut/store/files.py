@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,17 +106,28 @@ def write_new(file: Path, text: str) -> None:
 
 
 @contextmanager
-def attempt_folder(parent: Path, name: str) -> Iterator[Path]:
+def attempt_folder(
+    parent: Path, name: str, keep: Callable[[Path, BaseException], bool] | None = None
+) -> Iterator[Path]:
     """Give a fresh private folder to work in; it is removed unless it was published.
 
     The name is unpredictable, so nothing can have been planted in it.
+
+    Args:
+        parent: Folder below whose attempts it is created.
+        name: What its name begins with.
+        keep: Says of a failed attempt whether its folder is to stay.
     """
     folder = make_folder(parent, ATTEMPTS) / f"{name}.{uuid.uuid4().hex[:12]}"
     folder.mkdir(mode=0o755)
+    is_kept = False
     try:
         yield folder
+    except BaseException as error:
+        is_kept = keep is not None and folder.exists() and keep(folder, error)
+        raise
     finally:
-        if folder.exists():
+        if folder.exists() and not is_kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 

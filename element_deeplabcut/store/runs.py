@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +90,12 @@ class Attempt:
         self._target = target
         self._identity = identity
 
+    def list_earlier(self) -> list[Path]:
+        """List the folders of other unfinished attempts at the same run."""
+        pattern = f"{self._identity.name}.*"  # the name ends in a hash of the identity
+        return [folder for folder in self.directory.parent.glob(pattern)
+                if folder != self.directory and folder.is_dir()]  # fmt: skip
+
     def finish(self, result: Mapping[str, Any]) -> Run:
         """Write the manifest and publish the folder.
 
@@ -115,10 +121,18 @@ class Attempt:
         return published
 
 
+Keep = Callable[[Path, BaseException], bool]
+"""Decides, of a failed attempt's folder and what failed, whether it is worth keeping."""
+
+
 @contextmanager
-def start_run(parent: Path, identity: RunIdentity) -> Iterator[Attempt]:
-    """Begin a run whose folder will be published in ``parent``; failing leaves nothing behind."""
-    with attempt_folder(parent, identity.name) as folder:
+def start_run(parent: Path, identity: RunIdentity, keep: Keep | None = None) -> Iterator[Attempt]:
+    """Begin a run whose folder will be published in ``parent``.
+
+    Failing leaves nothing behind, unless ``keep`` says that a later attempt can go on from it. A
+    kept folder is no result: it has no manifest, and lies among the attempts.
+    """
+    with attempt_folder(parent, identity.name, keep) as folder:
         yield Attempt(folder, parent / identity.name, identity)
 
 
