@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from .canvas import view_plane
 
@@ -61,3 +62,8 @@ def is_bt709(frame: av.VideoFrame) -> bool:
     if frame.colorspace == _UNSPECIFIED:
         return min(frame.width, frame.height) >= _HD_HEIGHT
     return bool(frame.colorspace == _BT709)
+
+
+def to_upright_rgb(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """Convert a frame to RGB, turned as OpenCV turns it; shape (height, width, 3)."""
+    return np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
