@@ -11,12 +11,12 @@ takes up to two in a statement: PyMySQL writes blobs in hexadecimal, or escaped 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from datajoint.blob import Blob, unpack
+from datajoint.blob import Blob, pack, unpack
 
 from .errors import DatabaseError
 
@@ -180,3 +180,49 @@ def unpack_vector(blob: bytes) -> npt.NDArray[Any]:
 def _spell_header(dtype: np.dtype[Any], length: int) -> bytes:
     empty = pack_array(np.empty(0, dtype))
     return empty[: _HEADER - 16] + np.uint64(length).tobytes() + empty[-8:]
+
+
+# --- looking into blobs on the server -------------------------------------------------------------
+
+_DICT_HEADER = len(_MAGIC) + 1 + 8
+"""Bytes before the first entry of a packed dictionary: magic, type, number of entries."""
+
+
+def mentions(column: str, name: str) -> str:
+    """Spell the SQL condition that a column of dictionaries has an entry, not None nor False.
+
+    Args:
+        column: Column of dictionaries as DataJoint packs them, zipped or not.
+        name: Key of the entry.
+    """
+    # The server's own format of zipped texts has four bytes of length where DataJoint's has eight.
+    content = (
+        f"IF(LEFT(`{column}`, 5)='ZL123', "
+        f"UNCOMPRESS(CONCAT(SUBSTRING(`{column}`, 7, 4), SUBSTRING(`{column}`, 15))), `{column}`)"
+    )
+    key = Blob().pack_blob(name)
+    nothing = [pack({name: value}, compress=False)[_DICT_HEADER:] for value in (None, False)]
+    conditions = [f"LOCATE({_spell_bytes(key)}, {content}) > 0"]
+    conditions += [f"LOCATE({_spell_bytes(entry)}, {content}) = 0" for entry in nothing]
+    return f"({' AND '.join(conditions)})"
+
+
+def _spell_bytes(value: bytes) -> str:
+    return f"X'{value.hex()}'"
+
+
+def hash_columns(query: Any, keys: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
+    """Hash columns of arrays where they are, so that none of them travels.
+
+    Args:
+        query: Restricted table.
+        keys: Columns that tell the rows apart.
+        columns: Columns of arrays.
+
+    Returns:
+        Per row, the keys and the SHA-256 of the columns, in the order of the keys.
+    """
+    hashes = [f"SHA2(`{column}`, 256)" for column in columns]
+    hashed = query.proj(content_hash=f"SHA2(CONCAT({', '.join(hashes)}), 256)")
+    rows = hashed.fetch(*keys, "content_hash")
+    return sorted([*map(str, row)] for row in zip(*rows, strict=True))

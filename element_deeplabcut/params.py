@@ -29,6 +29,7 @@ from .vocabulary import (
     ENGINES,
     FORBIDDEN_UPDATES,
     INFERENCE,
+    LABELED_VIDEO,
     MARKS_OF_A_CONFIG,
     PRETRAINED,
     PROJECT_ENTRIES,
@@ -40,6 +41,7 @@ from .vocabulary import (
 __all__ = [
     "ENGINES",
     "INFERENCE",
+    "LABELED_VIDEO",
     "PRETRAINED",
     "RANDOM",
     "TRAINING",
@@ -152,6 +154,9 @@ def _list_paths(settings: Mapping[str, Any], trail: str = "") -> Iterator[str]:
 def check_inference_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     """Validate parameters of a pose estimation, flat or nested under ``analyze_videos``.
 
+    The wish for a labeled video comes out as a dictionary of its settings, empty for the defaults,
+    and not at all where none is wanted.
+
     Raises:
         ParameterError: As `check_training_params`.
     """
@@ -168,6 +173,9 @@ def check_inference_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
             )
         params = params["analyze_videos"]
     checked = check_params(params, INFERENCE)
+    if checked.get("labeled_video"):
+        settings = check_params(checked["labeled_video"], LABELED_VIDEO)
+        checked["labeled_video"] = {k: value for k, value in settings.items() if value is not None}
     return {name: value for name, value in checked.items() if value is not None}
 
 

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from fractions import Fraction
@@ -122,9 +123,7 @@ def read_facts(
             size, or has no constant frame rate.
     """
     file = Path(os.fsdecode(path))
-    _check_is_file(file)
-    with _open(file) as container:
-        stream = _first_video_stream(container, file)
+    with open_video(file) as (container, stream):
         decoded = _decode_all(container, stream, file, progress)
         return VideoFacts(
             n_frames=decoded.n_frames,
@@ -179,6 +178,22 @@ def _mixed_files(first_name: str, first_is: str, name: str, other_is: str) -> Vi
 # ------------------------------------------------------------------------------------------------
 # Opening
 # ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_video(path: str | os.PathLike[str]) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a video file for decoding, and close it again.
+
+    Yields:
+        The container, and its first video stream.
+
+    Raises:
+        VideoError: The file is missing, or is no video.
+    """
+    file = Path(os.fsdecode(path))
+    _check_is_file(file)
+    with _open(file) as container:
+        yield container, _first_video_stream(container, file)
 
 
 def _check_is_file(file: Path) -> None:

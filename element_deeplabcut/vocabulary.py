@@ -127,6 +127,47 @@ def _dynamic(value: Any) -> list[Any] | None:
     return [state, float(threshold), _integer(0)(margin)]
 
 
+def _number(low: float, high: float, unit: str = "") -> Callable[[Any], float]:
+    wanted = f"a number from {low:g} to {high:g}{unit}"
+
+    def convert(value: Any) -> float:
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:
+            raise ValueError(wanted)
+        return float(value)
+
+    return convert
+
+
+def _names(value: Any) -> list[str] | None:
+    if value is None or value == "all":
+        return None
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise ValueError("'all', one name, or a list of names")
+    return names
+
+
+def _links(value: Any) -> list[list[str]]:
+    pairs = value if isinstance(value, list) else []
+    if not pairs or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+        for pair in pairs
+    ):
+        raise ValueError("a list of pairs of body parts, for instance [['nose', 'tailbase']]")
+    return pairs
+
+
+def _wish(value: Any) -> dict[str, Any] | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError("True, False, or a dictionary of settings")
+    return dict(value)
+
+
 # --- vocabularies ---------------------------------------------------------------------------------
 
 _AT_POPULATE = (
@@ -201,6 +242,7 @@ INFERENCE = Vocabulary(
         "cropping": _both(_crop, "cropping"),
         "dynamic": _both(_dynamic, "dynamic"),
         "filtered": _ours(_boolean),
+        "labeled_video": _ours(_wish),
     },
     refused={
         "device": _AT_POPULATE,
@@ -218,6 +260,48 @@ INFERENCE = Vocabulary(
     },
 )
 
+_ALWAYS_H264 = "labeled videos are always H.264 in MP4, which plays everywhere"
+
+LABELED_VIDEO = Vocabulary(
+    what="labeled video settings",
+    parameters={
+        "frame_rate": _ours(_number(0.001, 1000, " frames/s"), "outputframerate"),
+        "displayedbodyparts": _ours(_names, "body_parts"),
+        "displayedindividuals": _ours(_names, "individuals"),
+        "dotsize": _ours(_number(0.5, 500, " px")),
+        "pcutoff": _ours(_number(0, 1), "p_cutoff"),
+        "alphavalue": _ours(_number(0, 1), "alpha"),
+        "colormap": _ours(_text),
+        "color_by": _ours(_choice("bodypart", "individual")),
+        "trailpoints": _ours(_integer(0, 1000)),
+        "draw_skeleton": _ours(_boolean),
+        "skeleton": _ours(_links),
+        "skeleton_color": _ours(_text),
+        "keypoints_only": _ours(_boolean),
+        "crf": _ours(_integer(0, 51)),
+    },
+    refused={
+        "codec": _ALWAYS_H264,
+        "fastmode": "there is one mode, and it is fast",
+        "save_frames": "decode the labeled video for single frames",
+        "Frames2plot": "every frame is drawn",
+        "displaycropped": "the whole frame is drawn, with cropped poses at their place in it",
+        "overwrite": "delete the row of LabeledVideo, then populate",
+        "filtered": "the poses of the task are drawn; load DeepLabCut's filtered ones to see those",
+        "destfolder": "LabeledVideo.File.labeled_video_path says where it is",
+        "videos": "the recording's own files are drawn on",
+        "config": _BY_MODEL,
+        "shuffle": _BY_MODEL,
+        "trainingsetindex": _BY_MODEL,
+        "modelprefix": _BY_MODEL,
+    },
+)
+"""How poses are drawn; the names are those of DeepLabCut's ``create_labeled_video``.
+
+``frame_rate`` is that at which the labeled video plays (no frame is dropped or repeated),
+``dotsize`` a radius in px, ``trailpoints`` a number of frames, ``crf`` x264's quality from 0 to 51,
+of which less is better and larger.
+"""
 
 PROJECT_ENTRIES = frozenset((
     "Task", "scorer", "date", "multianimalproject", "identity", "project_path",

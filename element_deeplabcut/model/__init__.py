@@ -13,9 +13,11 @@ from .activation import activate, get_roots, schema
 from .models import BodyPart, Model, ModelEvaluation
 from .poses import PoseEstimation, PoseEstimationTask
 from .recordings import RecordingInfo, VideoRecording
+from .videos import LabeledVideo
 
 __all__ = [
     "BodyPart",
+    "LabeledVideo",
     "Model",
     "ModelEvaluation",
     "PoseEstimation",

@@ -14,6 +14,7 @@ from ..blobs import BLOB, check_fits, insert_row
 from ..compute.inference import InferenceJob, InferenceResult, RecordingFile, run_inference
 from ..compute.loading import LoadingJob, check_task_mode, run_loading
 from ..compute.vouching import describe_model
+from ..drawing import resolve_style
 from ..errors import ParameterError
 from ..params import check_inference_params
 from ..pose import Pose
@@ -27,7 +28,7 @@ from ..tables import (
     explain_not_one,
     fetch_one,
 )
-from ..trajectories import name_output_dir
+from ..trajectories import list_body_parts, name_output_dir
 from .activation import get_roots, schema
 from .models import Model
 from .recordings import RecordingInfo, VideoRecording
@@ -44,7 +45,8 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
         pose_estimation_output_dir (varchar(255)): Folder of the results, relative to the processed
             directory (of those to load: or to a root directory); '' for one of the task's own.
         pose_estimation_params (longblob, nullable): batch_size, cropping, dynamic; to load:
-            filtered, cropping. See `element_deeplabcut.params`.
+            filtered, cropping; labeled_video (True, or settings) asks for a `LabeledVideo`.
+            See `element_deeplabcut.params`.
     """
 
     definition = f"""
@@ -123,21 +125,55 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
             ),
             "pose_estimation_params": checked or None,
         }
+        cls.check_drawable(key, checked)
         existing = (cls & key).fetch(as_dict=True)
         if not existing:
             cls.insert1(row)
             return key
-        compared = ["task_mode", "pose_estimation_params"]
-        if output_dir is not None:
-            compared.append("pose_estimation_output_dir")
-        if any(existing[0][name] != row[name] for name in compared):
+        compared = (
+            ["task_mode"] if output_dir is None else ["task_mode", "pose_estimation_output_dir"]
+        )
+        analysis, wish = _split_wish(checked)
+        known_analysis, known_wish = _split_wish(existing[0]["pose_estimation_params"] or {})
+        if analysis != known_analysis or any(existing[0][name] != row[name] for name in compared):
             raise ParameterError(
                 f"The task {key} is there already with other settings. Delete it first, or "
                 "register the model under a second name to keep both results."
             )
+        if wish is not None and wish != known_wish:
+            raise ParameterError(
+                f"The task {key} is there already. To have a labeled video drawn, or drawn "
+                "otherwise, call LabeledVideo.request(key, settings)."
+            )
         return key
 
+    @classmethod
+    def check_drawable(cls, key: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """Insist that a labeled video can be drawn as checked parameters wish it.
+
+        Args:
+            key: Key that names the model.
+            params: Parameters of the task, checked.
+
+        Raises:
+            QueryError: The model lacks a body part.
+            ParameterError: There is no such colormap or colour, or no skeleton to draw.
+        """
+        _, wish = _split_wish(params)
+        for config in (Model & {"model_name": key["model_name"]}).fetch("config_template"):
+            if wish is not None:
+                # Individuals are known once there are poses.
+                settings = {k: v for k, v in wish.items() if k != "displayedindividuals"}
+                resolve_style(settings, config, list_body_parts(config))
+
     insert_estimation_task = generate
+
+
+def _split_wish(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Set the wish for a labeled video apart: the analysis does not depend on it."""
+    params = check_inference_params(params)
+    wish = params.pop("labeled_video", None)
+    return params, wish
 
 
 @schema

@@ -85,6 +85,9 @@ class Pose:
         tracked: bool, shape (n_body_parts, n_individuals): which combinations the model predicts
             (the body parts of ``single``, say, are not those of the animals). None for all.
         n_recorded: Frames of the whole recording, of which ``position`` may hold a range.
+        model_body_parts: All body parts of the model, in its order, by which they get their
+            colours; empty for those that are here.
+        colormap: Colormap of the model's config; None where it names none.
         key: Primary key of the pose estimation.
     """
 
@@ -105,6 +108,8 @@ class Pose:
     p_cutoff: float = 0.6
     tracked: npt.NDArray[np.bool_] | None = None
     n_recorded: int = 0
+    model_body_parts: tuple[str, ...] = ()
+    colormap: str | None = None
     key: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -98,6 +98,8 @@ def read_pose(
         unit=PIXELS if arrays.position.shape[-1] == 2 else UNKNOWN_UNIT,
         skeleton=facts.skeleton_of(parts),
         p_cutoff=facts.p_cutoff,
+        model_body_parts=tuple(list_body_parts(facts.config)),
+        colormap=facts.config.get("colormap"),
         tracked=arrays.tracked,
         n_recorded=nframes,
         key=facts.key,

@@ -1,0 +1,154 @@
+"""Where the animals went: the path of each body part over the picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ParameterError
+from ..pose.data import Pose
+from .figures import (
+    add_legend,
+    check_cutoff,
+    color_parts,
+    describe_place,
+    legend_width,
+    mask_untrusted,
+    new_figure,
+    select,
+    split_at_files,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PANEL = 5.2  # inches
+_MANY_COLUMNS = 3
+
+
+def read_background(video: str | os.PathLike[str], frame: int = 0) -> npt.NDArray[np.uint8]:
+    """Read one frame of a video, upright, to draw paths over.
+
+    Args:
+        video: The video file.
+        frame: Number of the frame; decoding starts at the first, so late ones take time.
+
+    Returns:
+        RGB, shape (height, width, 3).
+
+    Raises:
+        VideoError: The video cannot be decoded.
+        ParameterError: It has no such frame.
+    """
+    from ..drawing.frames import to_upright_rgb
+    from ..video import open_video
+
+    with open_video(Path(os.fsdecode(video))) as (container, stream):
+        for index, decoded in enumerate(container.decode(stream)):
+            if index == frame:
+                return to_upright_rgb(decoded)
+    raise ParameterError(f"'{video}' has no frame {frame}.")
+
+
+def plot_trajectory(
+    pose: Pose,
+    *,
+    body_parts: str | Sequence[str] | None = None,
+    individuals: str | Sequence[str] | None = None,
+    p_cutoff: float | None = None,
+    background: npt.NDArray[Any] | None = None,
+    colormap: str | None = None,
+) -> Figure:
+    """Draw the paths of body parts in the picture, one panel per individual.
+
+    Args:
+        pose: As ``PoseEstimation.get_pose`` returns it.
+        body_parts: One name or several; None for all.
+        individuals: Likewise.
+        p_cutoff: Likelihood below which the path is interrupted; None for the model's.
+        background: Picture to draw over, shape (height, width) or (height, width, 3), for instance
+            from `read_background`.
+        colormap: Instead of that of the model's config.
+
+    Returns:
+        The figure. x to the right and y down, at one scale.
+
+    Raises:
+        QueryError: There is no such body part or individual.
+        ResultError: The pose has no frames.
+        ParameterError: The cutoff is not from 0 to 1, or there is no such colormap.
+        SetupError: matplotlib is not installed.
+    """
+    chosen = select(pose, body_parts, individuals)
+    cutoff = check_cutoff(p_cutoff, pose)
+    colors = color_parts(pose, colormap)
+    animals = list(dict.fromkeys(animal for animal, *_ in chosen))
+    names = list(dict.fromkeys(part for _, part, *_ in chosen))
+    columns = min(len(animals), _MANY_COLUMNS)
+    rows = -(-len(animals) // columns)
+    width, height = _size_panel(pose, background)
+    shown = "px" if pose.unit == "px" else f"{pose.unit} unit"
+    with new_figure(columns * width + legend_width(names), rows * height + 0.4) as figure:
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+        for ax, animal in zip(grid, animals, strict=False):
+            if background is not None:
+                ax.imshow(background, cmap="gray", alpha=0.6)
+            for _, part, i, k in (each for each in chosen if each[0] == animal):
+                _draw_path(ax, pose, mask_untrusted(pose, i, k, cutoff), colors[part])
+            _frame_picture(ax, pose, background)
+            ax.set_title(animal)
+            ax.set_xlabel(f"x ({shown}{describe_place(pose)})")
+            ax.set_ylabel(f"y ({shown})")
+        for ax in grid[len(animals) :]:
+            ax.set_visible(False)
+        add_legend(figure, [_handle(colors[name], name) for name in names])
+        return figure
+
+
+def _size_panel(pose: Pose, background: npt.NDArray[Any] | None) -> tuple[float, float]:
+    """Choose a panel's size, inches, so that the picture fills it."""
+    if background is not None:
+        height, width = background.shape[:2]
+    elif pose.width and pose.height:
+        height, width = pose.height, pose.width
+    else:
+        return _PANEL, _PANEL
+    ratio = float(np.clip(height / width, 0.4, 2.0))
+    return (_PANEL, _PANEL * ratio + 0.5) if ratio <= 1 else (_PANEL / ratio + 0.9, _PANEL)
+
+
+def _draw_path(ax: Axes, pose: Pose, position: npt.NDArray[Any], color: str) -> None:
+    # The camera was off between two files: no line from the end of one to the start of the next.
+    broken = np.insert(position, split_at_files(pose), np.nan, axis=0)
+    x, y = broken.T
+    ax.plot(x, y, color=color, lw=1, alpha=0.8, solid_joinstyle="round")
+    lonely = ~np.isnan(x) & np.isnan(np.r_[np.nan, x[:-1]]) & np.isnan(np.r_[x[1:], np.nan])
+    ax.plot(x[lonely], y[lonely], ".", color=color, ms=3)
+
+
+def _frame_picture(ax: Axes, pose: Pose, background: npt.NDArray[Any] | None) -> None:
+    ax.set_aspect("equal")
+    ax.spines[["top", "right"]].set_visible(True)
+    if background is not None:
+        height, width = background.shape[:2]
+    elif pose.width and pose.height and pose.unit == "px" and pose.full_frame:
+        height, width = pose.height, pose.width
+    else:
+        if not ax.yaxis_inverted():
+            ax.invert_yaxis()
+        return
+    # The centre of the top left pixel is (0, 0).
+    ax.set_xlim(-0.5, width - 0.5)
+    ax.set_ylim(height - 0.5, -0.5)
+
+
+def _handle(color: str, name: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=color, lw=2, label=name)
