@@ -87,9 +87,7 @@ def fetch_estimation(key: Mapping[str, Any], *, full_frame: bool = True) -> Esti
         finished_at=row["pose_estimation_time"],
         recorded_at=recorded_at[0] if len(recorded_at) else None,
         provenance=_list_provenance(row, used, task),
-        part_descriptions=dict(
-            zip(*parts.fetch("body_part", "body_part_description"), strict=True)
-        ),
+        part_descriptions=dict(descriptions),
         videos=tuple(_find_video(file.path, roots) for file in pose.files),
         labeled_videos=_find_labeled_videos(pose, roots),
     )
