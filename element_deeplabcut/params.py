@@ -46,6 +46,7 @@ __all__ = [
     "canonicalize",
     "check_engine_honours",
     "check_inference_params",
+    "check_params",
     "check_training_params",
     "engine_arguments",
     "hash_params",
@@ -102,7 +103,7 @@ def check_training_params(params: Mapping[str, Any]) -> dict[str, Any]:
             value is of the wrong type or out of range, or two spellings contradict each other.
     """
     parameters, _ = split_config(params)
-    checked = _check(parameters, TRAINING)
+    checked = check_params(parameters, TRAINING)
     _check_updates(checked.get("pytorch_cfg_updates", {}))
     engine = checked.get("engine")
     if engine is not None:
@@ -167,7 +168,7 @@ def check_inference_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
                 "in one flat dictionary, or all under 'analyze_videos'."
             )
         params = params["analyze_videos"]
-    checked = _check(params, INFERENCE)
+    checked = check_params(params, INFERENCE)
     return {name: value for name, value in checked.items() if value is not None}
 
 
@@ -198,7 +199,12 @@ def engine_arguments(
     return arguments
 
 
-def _check(params: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+def check_params(params: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    """Validate parameters by a vocabulary and return their canonical form.
+
+    Raises:
+        ParameterError: As `check_training_params`.
+    """
     if not isinstance(params, Mapping):
         raise ParameterError(f"Give the {vocabulary.what} as a dictionary.")
     checked: dict[str, Any] = {}

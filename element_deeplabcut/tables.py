@@ -33,6 +33,32 @@ def load_linking_module(linking_module: str | ModuleType | None, schema: str) ->
     return linking_module
 
 
+def activate_beside(
+    model_schema: Any,
+    schema: Any,
+    name: str,
+    what: str,
+    *,
+    create_schema: bool,
+    create_tables: bool,
+    linking_module: str | ModuleType | None,
+) -> None:
+    """Activate a schema whose tables refer to those of `model` and to none of the lab's.
+
+    Raises:
+        SetupError: `model` is not active.
+    """
+    if not model_schema.is_activated():
+        raise SetupError(f"Call model.activate(...) before {what}.activate(...).")
+    objects = None
+    if linking_module is not None:
+        objects = load_linking_module(linking_module, what).__dict__
+    schema.activate(
+        name, create_schema=create_schema, create_tables=create_tables, add_objects=objects
+    )
+    check_collation(schema)
+
+
 def check_collation(schema: Any) -> None:
     """Warn when the database cannot tell ``Nose`` from ``nose``, or cannot hold every name.
 

@@ -25,8 +25,9 @@ from .compute.training import TrainingJob, TrainingResult, run_training
 from .compute.video_sets import list_label_files
 from .errors import ParameterError, SetupError
 from .linking import Roots, check_linking_module, read_roots
-from .params import check_training_params, hash_params
-from .tables import RelativePaths, check_collation, check_lengths, fetch_one, load_linking_module
+from .param_tables import insert_param_set
+from .params import check_training_params
+from .tables import RelativePaths, check_collation, fetch_one, load_linking_module
 
 logger = logging.getLogger(__name__)
 schema = dj.schema()
@@ -205,33 +206,7 @@ class TrainingParamSet(dj.Lookup):
                 another number was asked for parameters that are there already.
         """
         checked = check_training_params(params)
-        digest = hash_params(checked)
-        table = cls()
-        known = (table & {"param_set_hash": digest}).fetch("paramset_idx")
-        if len(known):
-            existing = int(known[0])
-            if paramset_idx not in (None, existing):
-                raise ParameterError(
-                    f"paramset_idx {existing} already holds these parameters; use that one."
-                )
-            logger.warning("paramset_idx %d already holds these parameters.", existing)
-            return existing
-        if paramset_idx is None:
-            paramset_idx = int(max(table.fetch("paramset_idx"), default=-1)) + 1
-        elif table & {"paramset_idx": paramset_idx}:
-            raise ParameterError(
-                f"paramset_idx {paramset_idx} holds other parameters already. Leave it out to take "
-                "the next free number."
-            )
-        row = {
-            "paramset_idx": paramset_idx,
-            "paramset_desc": paramset_desc,
-            "param_set_hash": digest,
-            "params": checked,
-        }
-        check_lengths(table, row)
-        table.insert1(row)
-        return paramset_idx
+        return insert_param_set(cls(), "paramset_idx", paramset_desc, checked, paramset_idx)
 
 
 @schema

@@ -1,4 +1,4 @@
-"""The pipeline: lab, subject, session, Device, train and model, activated and linked.
+"""The pipeline: lab, subject, session, Device and our four schemas, activated and linked.
 
 Import what you need; importing declares the tables on the configured database server::
 
@@ -14,7 +14,7 @@ from element_lab.lab import Lab, Location, Project, Protocol, Source, User
 from element_session import session_with_datetime as session
 from element_session.session_with_datetime import Session
 
-from element_deeplabcut import model, train
+from element_deeplabcut import kinematics, model, report, train
 
 from .paths import get_database_prefix, get_dlc_processed_data_dir, get_dlc_root_data_dir
 
@@ -30,8 +30,10 @@ __all__ = [
     "User",
     "get_dlc_processed_data_dir",
     "get_dlc_root_data_dir",
+    "kinematics",
     "lab",
     "model",
+    "report",
     "session",
     "subject",
     "train",
@@ -73,3 +75,5 @@ class Device(dj.Lookup):
 
 train.activate(_prefix + "train", linking_module=__name__)
 model.activate(_prefix + "model", linking_module=__name__)
+kinematics.activate(_prefix + "kinematics", linking_module=__name__)
+report.activate(_prefix + "report", linking_module=__name__)

@@ -84,6 +84,7 @@ class Pose:
         p_cutoff: Likelihood below which the model's config does not trust a point.
         tracked: bool, shape (n_body_parts, n_individuals): which combinations the model predicts
             (the body parts of ``single``, say, are not those of the animals). None for all.
+        n_recorded: Frames of the whole recording, of which ``position`` may hold a range.
         key: Primary key of the pose estimation.
     """
 
@@ -103,6 +104,7 @@ class Pose:
     skeleton: tuple[tuple[str, str], ...] = ()
     p_cutoff: float = 0.6
     tracked: npt.NDArray[np.bool_] | None = None
+    n_recorded: int = 0
     key: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ def build_dataset(pose: Pose) -> xr.Dataset:
         time: pose.frame_index.copy() if pose.rate is None else pose.time,
         space: list(pose.space),
         keypoints: list(pose.body_parts),
-        individuals: [name or SINGLE_INDIVIDUAL for name in pose.individuals],
+        individuals: [name_individual(name) for name in pose.individuals],
     }
     dataset = xarray.Dataset(
         {
@@ -37,6 +37,11 @@ def build_dataset(pose: Pose) -> xr.Dataset:
         _describe(pose),
     )
     return _as_installed(dataset)
+
+
+def name_individual(name: str) -> str:
+    """Name an individual as movement would."""
+    return name or SINGLE_INDIVIDUAL
 
 
 def _describe(pose: Pose) -> dict[str, Any]:

@@ -8,18 +8,18 @@ the server.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..blobs import select_range, unpack_range, unpack_vector
 from ..errors import DatabaseError, ParameterError, QueryError
 from ..trajectories import list_body_parts
 from .data import PIXELS, UNKNOWN_UNIT, Pose
 from .facts import PoseFacts, PoseTables
+from .vectors import Span, VectorReader, count_frames
 
 COORDS = ("x_pos", "y_pos", "z_pos")
 LIKELIHOOD = "likelihood"
@@ -77,7 +77,7 @@ def read_pose(
     parts = pick_names(body_parts, list_body_parts(facts.config), "body part")
     nframes = facts.nframes
     if nframes is None:
-        nframes = _count_frames(tables.position, facts.sql_key)
+        nframes = count_frames(tables.position, facts.sql_key)
     start, stop = resolve_frames(frames, nframes)
     wanted = Wanted(facts.sql_key, parts, as_names(individuals), start, stop, nframes)
     arrays = read_arrays(tables.position, wanted, facts.config.get("individuals") or ())
@@ -101,23 +101,54 @@ def read_pose(
         skeleton=facts.skeleton_of(parts),
         p_cutoff=facts.p_cutoff,
         tracked=arrays.tracked,
+        n_recorded=nframes,
         key=facts.key,
     )
+
+
+def read_processed(table: Any, key: Mapping[str, Any], raw: Pose) -> Pose:
+    """Read a cleaned pose.
+
+    Args:
+        table: ``ProcessedPose.BodyPartPosition``.
+        key: Primary key of the cleaned pose.
+        raw: The pose it was made from, of the wanted body parts, individuals and frames.
+    """
+    position = np.full(raw.position.transpose(2, 1, 3, 0).shape, np.nan).transpose(3, 1, 0, 2)
+    columns = COORDS[: position.shape[-1]]
+    for part, animal, vectors in _read_like(raw, table, key, columns):
+        for place, vector in enumerate(vectors):
+            position[:, part, animal, place] = vector
+    return raw.with_arrays(position)
+
+
+def read_mask(table: Any, key: Mapping[str, Any], raw: Pose) -> npt.NDArray[np.uint8]:
+    """Read what was masked or filled in a cleaned pose; arguments as `read_processed`.
+
+    Combinations that the model does not predict are 0.
+    """
+    mask = np.zeros(raw.likelihood.shape, np.uint8)
+    for part, animal, vectors in _read_like(raw, table, key, ("mask",)):
+        mask[:, part, animal] = vectors[0]
+    return mask
+
+
+def _read_like(
+    raw: Pose, table: Any, key: Mapping[str, Any], columns: Sequence[str]
+) -> Iterator[tuple[int, int, list[npt.NDArray[Any]]]]:
+    """Read columns of another table that holds the same trajectories as a pose."""
+    if raw.n_frames == 0:
+        return
+    start = int(raw.frame_index[0])
+    reader = VectorReader(table, key, Span(start, start + raw.n_frames, raw.n_recorded))
+    for animal, part in np.argwhere(raw.is_tracked.T):
+        vectors = reader.read(raw.individuals[animal], raw.body_parts[part], columns)
+        yield int(part), int(animal), [vector for vector in vectors if vector is not None]
 
 
 def as_names(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
     """Take one name for a list of one."""
     return (names,) if isinstance(names, str) else None if names is None else tuple(names)
-
-
-def _count_frames(table: Any, key: Mapping[str, Any]) -> int:
-    """Count an estimation's frames from its rows, where the recording's facts were deleted."""
-    where = " AND ".join(f"`{name}`=%s" for name in key)
-    row = table.connection.query(
-        f"SELECT frame_index FROM {table.full_table_name} WHERE {where} LIMIT 1",
-        args=tuple(key.values()),
-    ).fetchone()
-    return 0 if row is None else len(unpack_vector(row[0]))
 
 
 def resolve_frames(frames: slice | None, nframes: int) -> tuple[int, int]:
@@ -184,8 +215,9 @@ def read_arrays(table: Any, wanted: Wanted, order: Sequence[str] = ()) -> Arrays
         QueryError: There is no row of an individual that is asked for, or none at all.
         DatabaseError: The rows do not hold as many frames as the recording has.
     """
-    reader = _Reader(table, wanted)
-    pairs = reader.list_rows()
+    span = Span(wanted.start, wanted.stop, wanted.nframes)
+    reader = VectorReader(table, wanted.key, span)
+    pairs = reader.list_rows(wanted.body_parts)
     if not pairs:
         raise QueryError(
             f"{dict(wanted.key)} has no trajectories of {', '.join(wanted.body_parts)}."
@@ -198,7 +230,11 @@ def read_arrays(table: Any, wanted: Wanted, order: Sequence[str] = ()) -> Arrays
         for parts, part in enumerate(wanted.body_parts)
         if (individual, part) in pairs
     ]
-    return reader.read(places, individuals)
+    if not places:
+        raise QueryError(
+            f"{', '.join(individuals)} has no body part {', '.join(wanted.body_parts)}."
+        )
+    return _read_rows(reader, wanted, places, individuals)
 
 
 def _ranked(order: Sequence[str]) -> Callable[[str], tuple[int, str]]:
@@ -206,85 +242,42 @@ def _ranked(order: Sequence[str]) -> Callable[[str], tuple[int, str]]:
     return lambda name: (ranks.get(name, len(ranks)), name)
 
 
-class _Reader:
-    """Reads the rows of one estimation."""
+def _read_rows(
+    reader: VectorReader,
+    wanted: Wanted,
+    places: Sequence[tuple[int, int]],
+    individuals: tuple[str, ...],
+) -> Arrays:
+    """Read one row per place (body part, individual) into arrays.
 
-    def __init__(self, table: Any, wanted: Wanted) -> None:
-        self._table = table
-        self._wanted = wanted
-        self._where = " AND ".join(f"`{name}`=%s" for name in wanted.key)
+    In memory a trajectory's coordinates follow each other: (individual, part, coord, frame).
+    """
+    shape = (len(individuals), len(wanted.body_parts))
+    n_frames = wanted.stop - wanted.start
+    values: npt.NDArray[Any] = np.empty((*shape, 0, n_frames), np.float32)
+    frame_index: npt.NDArray[Any] = np.empty(0, np.int64)
+    tracked = np.zeros(shape[::-1], bool)
+    for number, (part, animal) in enumerate(places):
+        is_first = number == 0
+        names = (*COORDS, LIKELIHOOD, *(["frame_index"] if is_first else []))
+        found = reader.read(individuals[animal], wanted.body_parts[part], names)
+        columns = [column for column in found if column is not None]
+        if is_first:
+            frame_index = columns.pop()
+            values = _allocate((*shape, len(columns), n_frames), len(places))
+        if len(columns) != values.shape[2]:
+            raise DatabaseError(f"{dict(wanted.key)} has z for some body parts only. Delete it.")
+        width = np.result_type(values, *columns)
+        values = values.astype(width, copy=False)
+        for place, column in enumerate(columns):
+            values[animal, part, place] = column
+        tracked[part, animal] = True
+    cube = values.transpose(3, 1, 0, 2)
+    return Arrays(cube[..., :-1], cube[..., -1], frame_index.astype(np.int64), individuals, tracked)
 
-    def list_rows(self) -> set[tuple[str, str]]:
-        """List (individual, body part) of the rows there are."""
-        places = ", ".join(["%s"] * len(self._wanted.body_parts))
-        return set(
-            self._query(
-                "individual, body_part", f"body_part IN ({places})", self._wanted.body_parts
-            )
-        )
 
-    def read(self, places: Sequence[tuple[int, int]], individuals: tuple[str, ...]) -> Arrays:
-        """Read one row per place (body part, individual) into arrays.
-
-        In memory a trajectory's coordinates follow each other: (individual, part, coord, frame).
-        """
-        wanted = self._wanted
-        shape = (len(individuals), len(wanted.body_parts))
-        values: npt.NDArray[Any] | None = None
-        tracked = np.zeros(shape[::-1], bool)
-        frame_index = None
-        for part, animal in places:
-            names = (individuals[animal], wanted.body_parts[part])
-            columns = self._read_row(names, with_frames=frame_index is None)
-            frame_index = columns.pop("frame_index", frame_index)
-            width = np.result_type(*columns.values(), np.float32)
-            if values is None:
-                values = np.empty((*shape, len(columns), wanted.stop - wanted.start), width)
-                if len(places) < shape[0] * shape[1]:
-                    values[:] = np.nan
-            elif width.itemsize > values.dtype.itemsize:
-                values = values.astype(width)
-            if len(columns) != values.shape[2]:
-                raise DatabaseError(f"{dict(wanted.key)} has z for some body parts only.")
-            for place, column in enumerate(columns.values()):
-                values[animal, part, place] = column
-            tracked[part, animal] = True
-        if values is None or frame_index is None:
-            raise QueryError(f"{dict(wanted.key)} has none of the wanted trajectories.")
-        cube = values.transpose(3, 1, 0, 2)
-        return Arrays(
-            cube[..., :-1], cube[..., -1], frame_index.astype(np.int64), individuals, tracked
-        )
-
-    def _read_row(self, names: tuple[str, str], with_frames: bool) -> dict[str, npt.NDArray[Any]]:
-        """Read the columns of one row, in the order x, y, z where there is one, likelihood."""
-        wanted = self._wanted
-        columns = [*COORDS, LIKELIHOOD, *(["frame_index"] if with_frames else [])]
-        span = (wanted.start, wanted.stop, wanted.nframes)
-        selected = ", ".join(select_range(column, *span) for column in columns)
-        ((*blobs,),) = self._query(selected, "individual=%s AND body_part=%s", names)
-        found = {}
-        for column, blob in zip(columns, blobs, strict=True):
-            if blob is not None:
-                array = unpack_range(blob, *span)
-                found[column] = self._read_whole(column, names) if array is None else array
-        return found
-
-    def _read_whole(self, column: str, names: tuple[str, str]) -> npt.NDArray[Any]:
-        """Read a column that the server cannot cut, because another client wrote it."""
-        wanted = self._wanted
-        ((blob,),) = self._query(f"`{column}`", "individual=%s AND body_part=%s", names)
-        vector = unpack_vector(blob)
-        if len(vector) != wanted.nframes:
-            raise DatabaseError(
-                f"{column} of '{names[1]}' holds {len(vector)} frames, and the recording has "
-                f"{wanted.nframes}. Delete this PoseEstimation and populate it again."
-            )
-        return vector[wanted.start : wanted.stop]
-
-    def _query(self, columns: str, condition: str, args: Sequence[str]) -> Any:
-        return self._table.connection.query(
-            f"SELECT {columns} FROM {self._table.full_table_name} "
-            f"WHERE {self._where} AND {condition}",
-            args=(*self._wanted.key.values(), *args),
-        ).fetchall()
+def _allocate(shape: tuple[int, ...], n_places: int) -> npt.NDArray[np.float32]:
+    """Make room; filled only where some of it will stay empty."""
+    if n_places == shape[0] * shape[1]:
+        return np.empty(shape, np.float32)
+    return np.full(shape, np.nan, np.float32)

@@ -1,0 +1,1 @@
+"""From poses to motion: plain functions on arrays, without a database."""
