@@ -1,0 +1,1 @@
+"""Subcommands of ``workflow-deeplabcut``, one module each: ``add_parser`` and ``run``."""
