@@ -82,7 +82,7 @@ def run_cleaning(job: MotionJob, pose: Pose) -> CleaningResult:
     """Clean a pose.
 
     Raises:
-        SetupError: scipy, xarray or movement is not installed.
+        SetupError: scipy is not installed.
     """
     watch = Stopwatch()
     clean = clean_pose(pose, job.params)

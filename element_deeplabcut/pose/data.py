@@ -212,6 +212,7 @@ class Pose:
 
         Raises:
             PathError: The file is there already, or its folder is not.
+            ResultError: The pose has no frames.
         """
         from .writing import write_h5
 

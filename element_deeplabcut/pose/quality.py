@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ParameterError
 from ..motion.params import number
 from ..motion.segments import find_runs, split_by_file
 from ..params import check_params
@@ -88,9 +89,18 @@ def check_quality_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Validate thresholds and complete them.
 
     Raises:
-        ParameterError: A name is unknown or a value is not valid.
+        ParameterError: A name is unknown, a value is not valid, or it fails what it does not warn
+            of.
     """
-    return {**DEFAULTS, **check_params(params, QUALITY)}
+    checked = {**DEFAULTS, **check_params(params, QUALITY)}
+    for _, thresholds, _ in _FIGURES:
+        warn, fail = (checked[f"{thresholds}_{level}"] for level in ("warn", "fail"))
+        if _sign(thresholds) * warn > _sign(thresholds) * fail:
+            raise ParameterError(
+                f"{thresholds}_warn is {warn:g} and {thresholds}_fail {fail:g}: what is bad enough "
+                "to fail would not be bad enough to warn. Exchange them."
+            )
+    return checked
 
 
 @dataclass(frozen=True)
@@ -285,8 +295,13 @@ def _judge_part(part: PartQuality, params: Mapping[str, Any]) -> PartQuality:
 def _find_level(value: float | None, thresholds: str, params: Mapping[str, Any]) -> str:
     if value is None:
         return PASS
-    sign = -1 if thresholds == "share_above" else 1  # the one figure that should be high
+    sign = _sign(thresholds)
     for level in (FAIL, WARN):
         if sign * value > sign * params[f"{thresholds}_{level.lower()}"]:
             return level
     return PASS
+
+
+def _sign(thresholds: str) -> int:
+    """Tell the one figure that should be high from those that should be low."""
+    return -1 if thresholds == "share_above" else 1

@@ -27,7 +27,7 @@ def build_table(pose: Pose) -> pd.DataFrame:
     names = ["scorer", *(["individuals"] if named else []), "bodyparts", "coords"]
     # pandas holds a table column by column: transposed, this array is used as it is.
     return pd.DataFrame(
-        values.reshape(-1, pose.n_frames).T,
+        values.reshape(len(columns), pose.n_frames).T,
         index=pd.Index(pose.frame_index, dtype=np.int64),
         columns=pd.MultiIndex.from_tuples(columns, names=names),
         copy=False,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import PathError
+from ..errors import PathError, ResultError
 from ..linking import show_path
 from .table import build_table
 
@@ -20,6 +20,8 @@ H5_KEY = "df_with_missing"
 
 def write_h5(pose: Pose, path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """Write DeepLabCut's h5; see `Pose.to_h5`."""
+    if pose.n_frames == 0:  # pandas would write a file that it cannot read
+        raise ResultError("The pose has no frames, and an h5 needs one. Write a CSV instead.")
     table = build_table(pose)
     return _write(
         Path(path), overwrite, lambda file: table.to_hdf(file, key=H5_KEY, format="table", mode="w")
