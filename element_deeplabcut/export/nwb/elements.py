@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,10 @@ def describe_subject(restriction: Mapping[str, Any]) -> dict[str, Any]:
     table = find_subject_table()
     if table is None or table.__module__ != SUBJECT_MODULE or len(table & restriction) != 1:
         return {}
-    described = importlib.import_module("element_animal.export.nwb").subject_to_nwb(restriction)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Date is missing timezone")  # it gets one later
+        function = importlib.import_module("element_animal.export.nwb").subject_to_nwb
+        described = function(restriction)
     module = sys.modules[SUBJECT_MODULE]
     species = (module.Line * module.Subject.Line & restriction).fetch("species")
     fields = {**described.fields, "species": " x ".join(sorted(set(species)))}
