@@ -80,9 +80,14 @@ def find_movement(folder: Path) -> Movement:
 
 
 def inspect(file: Path) -> dict[str, list[str]]:
-    """Ask nwbinspector: importance -> names of the checks that found something."""
+    """Ask nwbinspector: importance -> names of the checks that found something.
+
+    Insists that the file follows the schemas, too.
+    """
+    import pynwb
     from nwbinspector import inspect_nwbfile
 
+    assert pynwb.validate(path=str(file)) == []
     found: dict[str, list[str]] = {}
     for message in inspect_nwbfile(file):
         found.setdefault(message.importance.name, []).append(message.check_function_name)

@@ -15,6 +15,7 @@ import pynwb
 import pytest
 import yaml
 
+from element_deeplabcut import model
 from element_deeplabcut.errors import MetadataError, ParameterError, PathError, QueryError
 from element_deeplabcut.export.nwb import add_pose_to_nwb, export_pose_nwb
 from workflow_deeplabcut.cli import main
@@ -145,6 +146,26 @@ def test_a_crop_is_undone_unless_asked_for(script: Script, tmp_path: Path) -> No
         nose = read(file).processing["behavior"]["PoseEstimation"]["nose"]
         wanted = np.stack([numbers(0), numbers(1)], axis=1) + np.array(shift, np.float32)
         assert np.array_equal(nose.data[:], wanted)
+
+
+@pytest.mark.skipif(not hasattr(model, "LabeledVideo"), reason="needs the table LabeledVideo")
+def test_the_labeled_video_is_linked(
+    script: Script, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = script.add(1)
+    script.model.LabeledVideo.insert1({**key, "run_info": {}}, allow_direct_insert=True)
+    path = "labeled/1-new-labeled.mp4"
+    script.model.LabeledVideo.File.insert1(
+        {**key, "file_id": 1, "labeled_video_path": path}, allow_direct_insert=True
+    )
+    with caplog.at_level(logging.WARNING):
+        (file,) = export_pose_nwb(key, tmp_path / "mouse.nwb", timezone="UTC")
+    assert f"{path}', which is not on this machine" in caplog.text
+    behavior = read(file).processing["behavior"]
+    video = behavior["PoseEstimation"].labeled_video
+    assert video is behavior["LabeledVideoCamera1"]
+    assert os.path.normpath(tmp_path / video.external_file[0]) == str(script.lab.processed / path)
+    assert video.rate == 30000 / 1001
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -188,10 +188,17 @@ def _add_videos(
     _, timing = find_timing(pose, placement.offset, placement.timestamps)
 
     def build(name: str, paths: tuple[Path, ...], labeled: bool) -> Any:
+        # Each frame of the labeled video is one of the original's, whatever rate it plays at; a
+        # side of odd length has one pixel more there, because its pixel format has pairs only.
+        size = None
+        if pose.width is not None and pose.height is not None:
+            extra = 1 if labeled else 0
+            size = [side + extra * (side % 2) for side in (pose.width, pose.height)]
         return build_video(
             pose, paths, timing,
             name=name,
             description=describe_video(estimation, labeled),
+            size=size,
             folder=placement.folder,
             device=device,
         )  # fmt: skip

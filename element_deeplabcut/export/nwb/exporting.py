@@ -18,7 +18,7 @@ from ...version import __version__
 from .assembly import Placement, add_estimation
 from .elements import create_file, describe_subject, fetch_note, find_subject_table
 from .estimation import Estimation
-from .fetching import fetch_estimation, fetch_estimations, fetch_session, find_session_key
+from .fetching import fetch_estimation, fetch_session, find_session_key, pick_keys
 from .files import plan_files, write_files
 from .metadata import build_subject, find_start, read_zone
 from .objects import EXTRA, find_individual
@@ -57,7 +57,8 @@ def export_pose_nwb(
 
     Args:
         key: Restriction of ``PoseEstimation`` to one session and at most one estimation per
-            recording. Each becomes a ``PoseEstimation`` of its camera.
+            recording. Each becomes a ``PoseEstimation`` of its camera: of that name if it is the
+            only one, else ``PoseEstimation<camera>``.
         output_path: File to write, ``.nwb``. With several animals their names are added to it.
         overwrite: Replace files that are there.
         individuals: Animals to write; None for all.
@@ -92,15 +93,16 @@ def export_pose_nwb(
         PathError: A file is there already, or its folder is not.
     """
     import_optional("ndx_pose", EXTRA)
-    estimations = fetch_estimations(key, full_frame=full_frame)
-    animals = _pick_animals(estimations, individuals)
-    files = plan_files(output_path, animals, overwrite)
-    placements = _place(estimations, Path(output_path).parent, starting_time, timestamps)
-    session_key = find_session_key([dict(one.pose.key) for one in estimations])
+    keys = pick_keys(key)
+    session_key = find_session_key(keys)
     given = dict(session or {})
     zone = read_zone(timezone)
     start = find_start(given, fetch_session(session_key), zone)
     zone = zone or start.tzinfo
+    estimations = [fetch_estimation(one, full_frame=full_frame) for one in keys]
+    animals = _pick_animals(estimations, individuals)
+    files = plan_files(output_path, animals, overwrite)
+    placements = _place(estimations, Path(output_path).parent, starting_time, timestamps)
     who = _describe_subjects(estimations, animals, session_key, subject, subjects)
     nwbfiles = {}
     for animal, path in files.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,17 @@ from .estimation import Estimation
 logger = logging.getLogger(__name__)
 
 
-def fetch_estimations(restriction: Any, *, full_frame: bool = True) -> list[Estimation]:
-    """Fetch the pose estimations of one session, at most one per recording.
+def pick_keys(restriction: Any) -> list[dict[str, Any]]:
+    """List the pose estimations that go into the files of one session.
 
     Args:
         restriction: Key, or any restriction of ``PoseEstimation``.
-        full_frame: As for ``PoseEstimation.get_pose``.
 
     Raises:
         QueryError: It matches none, those of several sessions, or several of one recording.
     """
     query = model.PoseEstimation() & restriction
-    keys = query.fetch("KEY", order_by="KEY")
+    keys: list[dict[str, Any]] = query.fetch("KEY", order_by="KEY")
     if not keys:
         raise explain_not_one(query, "PoseEstimation")
     find_session_key(keys)
@@ -42,10 +41,10 @@ def fetch_estimations(restriction: Any, *, full_frame: bool = True) -> list[Esti
                 f"Recording {key['recording_id']} was analyzed with '{other}' and with "
                 f"'{key['model_name']}', and a file takes one. Restrict it by model_name."
             )
-    return [fetch_estimation(key, full_frame=full_frame) for key in keys]
+    return keys
 
 
-def find_session_key(keys: list[dict[str, Any]]) -> dict[str, Any]:
+def find_session_key(keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Find the one session that estimations belong to.
 
     Raises:
@@ -59,6 +58,11 @@ def find_session_key(keys: list[dict[str, Any]]) -> dict[str, Any]:
             "holds one. Restrict it to one session."
         )
     return dict(zip(names, sessions.pop(), strict=True))
+
+
+def fetch_session(session_key: Mapping[str, Any]) -> dict[str, Any]:
+    """Fetch a session's row."""
+    return (get_linked("Session") & session_key).fetch1()
 
 
 def fetch_estimation(key: Mapping[str, Any], *, full_frame: bool = True) -> Estimation:
@@ -104,7 +108,6 @@ def _list_provenance(
         "shuffle": used["shuffle"],
         "task_mode": task["task_mode"],
         "pose_estimation_params": task["pose_estimation_params"],
-        "crop": row["crop"],
         "run_info": row["run_info"],
     }
 
@@ -112,7 +115,7 @@ def _list_provenance(
 def _fetch_camera(recording: Mapping[str, Any]) -> tuple[str, str]:
     """Name the linked device and say what the lab's table says of it, whatever its columns are."""
     table = get_linked("Device")
-    row = ((model.VideoRecording() & recording).proj(..., *table.primary_key) * table).fetch1()
+    row = ((model.VideoRecording() & recording) * table()).fetch1()
     name = "_".join(str(row[column]) for column in table.primary_key)
     texts = [
         f"{column}: {row[column]}"
@@ -123,7 +126,7 @@ def _fetch_camera(recording: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _find_video(path: str, roots: Roots) -> Path:
-    """Find a file of the database; one that is not on this machine is linked to nevertheless."""
+    """Find a file of the recording; one that is not on this machine is linked to nevertheless."""
     try:
         return roots.resolve(path)
     except PathError as error:
@@ -139,12 +142,12 @@ def _find_labeled_videos(pose: Pose, roots: Roots) -> tuple[Path, ...]:
     table = getattr(model, "LabeledVideo", None)
     if table is None:
         return ()
-    paths = dict(zip(*(table.File & pose.key).fetch("file_id", "labeled_video_path"), strict=True))
-    if not all(file.file_id in paths for file in pose.files):
+    rows = (table.File & pose.key).fetch("file_id", "labeled_video_path")
+    paths = dict(zip(*rows, strict=True))
+    if not paths or not all(file.file_id in paths for file in pose.files):
         return ()
-    return tuple(_find_video(paths[file.file_id], roots) for file in pose.files)
-
-
-def fetch_session(session_key: Mapping[str, Any]) -> dict[str, Any]:
-    """Fetch a session's row."""
-    return (get_linked("Session") & session_key).fetch1()
+    found = tuple(roots.processed / paths[file.file_id] for file in pose.files)
+    for path in found:
+        if not path.is_file():
+            logger.warning("The NWB file links to '%s', which is not on this machine.", path)
+    return found

@@ -8,6 +8,7 @@ and nobody said is an error that names it.
 from __future__ import annotations
 
 import datetime
+import logging
 import zoneinfo
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from .objects import EXTRA
 
 if TYPE_CHECKING:
     import pynwb
+
+logger = logging.getLogger(__name__)
 
 START_COLUMNS = ("session_start_time", "session_datetime")
 """Columns of a session table that hold its start."""
@@ -77,7 +80,7 @@ def add_zone(value: Any, zone: datetime.tzinfo | None, what: str) -> datetime.da
     """
     if isinstance(value, str):
         try:
-            value = datetime.datetime.fromisoformat(value)
+            value = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
         except ValueError as error:
             raise MetadataError(
                 f"{what} is '{value}'. Write it like 2026-02-01T10:00:00+01:00."
@@ -127,6 +130,11 @@ def build_subject(
     if fields["sex"] not in _SEXES:
         raise MetadataError(
             f"The sex{whose} is '{fields['sex']}'; NWB has M, F, O (other) and U (unknown)."
+        )
+    if "species" not in fields:
+        logger.warning(
+            "The subject%s has no species, which archives want: 'Mus musculus', for instance.",
+            whose,
         )
     born = fields.get("date_of_birth")
     if born is not None:

@@ -170,17 +170,19 @@ def build_video(
     *,
     name: str,
     description: str,
+    size: Sequence[int] | None = None,
     folder: Path | None = None,
     device: pynwb.device.Device | None = None,
 ) -> pynwb.image.ImageSeries:
     """Link to the video files of a recording.
 
     Args:
-        pose: A pose of the recording, for the files' lengths and the frame's size.
+        pose: A pose of the recording, for the files' lengths.
         paths: Absolute paths, one per file of the recording.
         timing: When each frame of the recording was shown.
         name: Name of the object.
         description: What it shows.
+        size: Width and height, px.
         folder: Folder of the NWB file, which the links are relative to; None for absolute links.
         device: Camera.
 
@@ -188,7 +190,6 @@ def build_video(
         An image series of external files.
     """
     pynwb = import_optional("pynwb", EXTRA)
-    size = None if pose.width is None or pose.height is None else [pose.width, pose.height]
     return pynwb.image.ImageSeries(
         name=name,
         description=description,
@@ -196,7 +197,7 @@ def build_video(
         format="external",
         starting_frame=[file.first_frame for file in pose.files],
         num_samples=sum(file.nframes for file in pose.files),
-        dimension=size,
+        dimension=None if size is None else list(size),
         unit="n.a.",
         device=device,
         **_compress_times(timing),

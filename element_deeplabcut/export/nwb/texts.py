@@ -101,11 +101,15 @@ def comment_series(estimation: Estimation) -> str:
 
 def describe_video(estimation: Estimation, labeled: bool) -> str:
     """Say what a video shows."""
-    what = "with the predicted body parts drawn in" if labeled else "that poses were predicted from"
+    if labeled:
+        return (
+            f"Video by {estimation.camera} with the predicted body parts drawn in, frame by frame; "
+            "times are those of the recording."
+        )
     recorded = ""
-    if estimation.recorded_at is not None and not labeled:
+    if estimation.recorded_at is not None:
         recorded = (
             f" The video file's metadata say that it was made {estimation.recorded_at.isoformat()} "
             "UTC."
         )
-    return f"Video by {estimation.camera} {what}.{recorded}"
+    return f"Video by {estimation.camera} that poses were predicted from.{recorded}"

@@ -176,15 +176,15 @@ def test_facts_come_back(folder: Path) -> None:
 
 def test_videos_are_linked_relative_to_the_file(folder: Path) -> None:
     labeled = (folder / "raw" / "clip1.mp4", folder / "raw" / "clip2.mp4")
-    estimation = make_estimation(make_pose(), folder, labeled_videos=labeled)
+    estimation = make_estimation(make_pose(width=641), folder, labeled_videos=labeled)
     with written(folder, estimation) as nwbfile:
         poses = nwbfile.processing["behavior"]["PoseEstimation"]
         assert poses.source_video is nwbfile.acquisition["VideoCamera1"]
         assert poses.labeled_video is nwbfile.processing["behavior"]["LabeledVideoCamera1"]
-        for video in (poses.source_video, poses.labeled_video):
+        for video, width in ((poses.source_video, 641), (poses.labeled_video, 642)):
             assert list(video.external_file) == ["raw/clip1.mp4", "raw/clip2.mp4"]
             assert list(video.starting_frame) == [0, 30]
-            assert list(video.dimension) == [640, 480]
+            assert list(video.dimension) == [width, 480]
             assert video.rate == 30000 / 1001
             assert video.device.name == "Camera1"
 
