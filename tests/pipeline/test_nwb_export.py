@@ -179,6 +179,8 @@ def test_nothing_is_invented_and_nothing_written(script: Script, tmp_path: Path)
         export_pose_nwb({**key, "recording_id": 99}, file, timezone="UTC")
     with pytest.raises(MetadataError, match="favourite_colour"):
         export_pose_nwb(key, file, timezone="UTC", session={"favourite_colour": "blue"})
+    with pytest.raises(MetadataError, match="described apart from the session"):
+        export_pose_nwb(key, file, timezone="UTC", session={"subject": MOUSE})
     with pytest.raises(MetadataError, match="element-lab cannot say anything"):
         export_pose_nwb(key, file, timezone="UTC", lab_key={"lab": "nowhere"})
     assert not list(tmp_path.iterdir())
@@ -284,6 +286,30 @@ def test_one_file_per_animal(script: Script, tmp_path: Path) -> None:
             behavior["PoseEstimation_single"]["tail"].data[:, 1], numbers(200 + 10 + 1)
         )
     assert all("CRITICAL" not in inspect(file) for file in files)
+
+
+def test_two_animals_are_not_one_subject(script: Script, tmp_path: Path) -> None:
+    key = script.add(1, individuals=("black", "white"))
+    same = {"subject_id": script.session["subject"]}
+    with pytest.raises(MetadataError, match="'black' and 'white' are both"):
+        export_pose_nwb(
+            key, tmp_path / "s.nwb", timezone="UTC", subjects={"black": same, "white": same}
+        )
+
+
+def test_another_subject_than_the_sessions_has_facts_of_its_own(
+    script: Script, tmp_path: Path
+) -> None:
+    """What the table says of the session's subject is not written of another one."""
+    key = script.add(1)
+    with pytest.raises(MetadataError, match="lacks sex, age"):
+        export_pose_nwb(key, tmp_path / "s.nwb", timezone="UTC", subject={"subject_id": "guest"})
+    (file,) = export_pose_nwb(
+        key, tmp_path / "s.nwb", timezone="UTC", subject={"subject_id": "guest", **MOUSE}
+    )
+    subject = read(file).subject
+    assert (subject.subject_id, subject.sex, subject.date_of_birth) == ("guest", "F", None)
+    assert subject.description is None
 
 
 def test_one_animal_of_several(script: Script, tmp_path: Path) -> None:

@@ -17,9 +17,16 @@ from ...errors import ParameterError
 from ...optional import import_optional
 from .estimation import UNIQUE, Estimation
 from .names import clean_name, pick_free
-from .objects import EXTRA, POSE_ESTIMATION, build_pose_estimation, build_skeleton, build_video
+from .objects import (
+    EXTRA,
+    POSE_ESTIMATION,
+    build_pose_estimation,
+    build_skeleton,
+    build_video,
+    check_not_empty,
+)
 from .texts import comment_series, describe_estimation, describe_video
-from .timing import find_timing
+from .timing import Timing, find_timing
 
 if TYPE_CHECKING:
     import ndx_pose
@@ -79,8 +86,11 @@ def add_estimation(
         The poses of the individual.
 
     Raises:
-        ParameterError: The file has a PoseEstimation of that name already.
+        ParameterError: The file has a PoseEstimation of that name already, or times do not fit.
+        ResultError: The pose has no frames.
     """
+    check_not_empty(estimation.pose)
+    _, timing = find_timing(estimation.pose, placement.offset, placement.timestamps)
     name = f"{POSE_ESTIMATION}{clean_name(placement.label) if placement.label else ''}"
     wanted = {name: individual}
     if estimation.has_scene and individual != UNIQUE:
@@ -91,7 +101,7 @@ def add_estimation(
             f"The file has '{name}' already. Give another label, which becomes part of the name."
         )
     device = _add_device(nwbfile, estimation)
-    videos = _add_videos(nwbfile, estimation, placement, device, source_video)
+    videos = _add_videos(nwbfile, estimation, placement, timing, device, source_video)
     added = [
         _add_poses(nwbfile, estimation, whose, object_name, placement, device, videos)
         for object_name, whose in wanted.items()
@@ -179,13 +189,13 @@ def _add_videos(
     nwbfile: pynwb.NWBFile,
     estimation: Estimation,
     placement: Placement,
+    timing: Timing,
     device: Any,
     source_video: Any,
 ) -> dict[str, Any]:
     """Add links to the videos: the original is acquired data, the labeled one is computed."""
     pose = estimation.pose
     label = clean_name(placement.label or estimation.camera)
-    _, timing = find_timing(pose, placement.offset, placement.timestamps)
 
     def build(name: str, paths: tuple[Path, ...], labeled: bool) -> Any:
         # Each frame of the labeled video is one of the original's, whatever rate it plays at; a

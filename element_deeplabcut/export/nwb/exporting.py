@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from ...errors import MetadataError, ParameterError, QueryError
+from ...errors import ParameterError
 from ...optional import import_optional
 from ...version import __version__
 from .assembly import Placement, add_estimation
-from .elements import create_file, describe_subject, fetch_note, find_subject_table
+from .elements import create_file, fetch_note
 from .estimation import Estimation
 from .fetching import fetch_estimation, fetch_session, find_session_key, pick_keys
 from .files import plan_files, write_files
-from .metadata import build_subject, find_start, read_zone
-from .objects import EXTRA, find_individual
+from .metadata import build_subject, check_session, find_start, read_zone
+from .objects import EXTRA
+from .subjects import describe_subjects, pick_animals, pick_one_animal
 
 if TYPE_CHECKING:
     import ndx_pose
     import pynwb
-
-logger = logging.getLogger(__name__)
 
 Times = Sequence[float] | npt.NDArray[Any]
 
@@ -95,15 +93,15 @@ def export_pose_nwb(
     import_optional("ndx_pose", EXTRA)
     keys = pick_keys(key)
     session_key = find_session_key(keys)
-    given = dict(session or {})
     zone = read_zone(timezone)
-    start = find_start(given, fetch_session(session_key), zone)
+    start = find_start(session or {}, fetch_session(session_key), zone)
     zone = zone or start.tzinfo
+    given = check_session(session or {}, zone)
     estimations = [fetch_estimation(one, full_frame=full_frame) for one in keys]
-    animals = _pick_animals(estimations, individuals)
+    animals = pick_animals(estimations, individuals)
     files = plan_files(output_path, animals, overwrite)
     placements = _place(estimations, Path(output_path).parent, starting_time, timestamps)
-    who = _describe_subjects(estimations, animals, session_key, subject, subjects)
+    who = describe_subjects(estimations, animals, session_key, subject, subjects)
     nwbfiles = {}
     for animal, path in files.items():
         fields = {
@@ -162,89 +160,11 @@ def add_pose_to_nwb(
     """
     import_optional("ndx_pose", EXTRA)
     estimation = fetch_estimation(key, full_frame=full_frame)
-    (animal,) = _pick_one_animal(estimation, individual)
+    animal = pick_one_animal(estimation, individual)
     placement = Placement(
         label, None if folder is None else Path(folder), starting_time, timestamps
     )
     return add_estimation(nwbfile, estimation, animal, placement, source_video)
-
-
-# --- which animals --------------------------------------------------------------------------------
-
-
-def _pick_animals(
-    estimations: Sequence[Estimation], wanted: str | Sequence[str] | None
-) -> list[str]:
-    known = list(dict.fromkeys(name for one in estimations for name in one.animals))
-    if wanted is None:
-        return known
-    names = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        raise QueryError(
-            f"There is no individual {', '.join(map(repr, unknown)) or 'named'}; the poses are of "
-            f"{', '.join(map(repr, known))}."
-        )
-    return names
-
-
-def _pick_one_animal(estimation: Estimation, individual: str | None) -> tuple[str]:
-    if individual is None and len(estimation.animals) == 1:
-        return (estimation.animals[0],)
-    return (estimation.pose.individuals[find_individual(estimation.pose, individual)],)
-
-
-def _describe_subjects(
-    estimations: Sequence[Estimation],
-    animals: Sequence[str],
-    session_key: Mapping[str, Any],
-    subject: Mapping[str, Any] | None,
-    subjects: Mapping[str, Mapping[str, Any]] | None,
-) -> dict[str, dict[str, Any]]:
-    """Find the fields of each animal's subject.
-
-    Which animal of several is the session's subject, nobody knows but the caller.
-    """
-    known = {name for one in estimations for name in one.animals}
-    if len(known) == 1 and not subjects:
-        (name,) = known
-        return {name: _describe_subject(session_key, subject or {})}
-    if subject:
-        raise MetadataError(
-            f"The poses are of several individuals ({', '.join(sorted(known))}), and subject= "
-            "describes one. Say which is which: subjects={'name': {'subject_id': ...}, ...}."
-        )
-    unknown = sorted(set(subjects or {}) - known)
-    if unknown:
-        raise MetadataError(
-            f"subjects names '{unknown[0]}', which is no individual of the poses; they are of "
-            f"{', '.join(sorted(known))}."
-        )
-    missing = [name for name in animals if name not in (subjects or {})]
-    if missing:
-        raise MetadataError(
-            f"Nobody says which subject {', '.join(map(repr, missing))} is. Give "
-            f"subjects={{'{missing[0]}': {{'subject_id': ...}}, ...}}."
-        )
-    return {name: _describe_subject(None, (subjects or {})[name]) for name in animals}
-
-
-def _describe_subject(
-    session_key: Mapping[str, Any] | None, given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Ask the Elements of the session's subject, or of one named by its id; what is given leads."""
-    table = find_subject_table()
-    if table is None:
-        return dict(given)
-    names = table.primary_key
-    if session_key is not None and set(names) <= set(session_key):
-        restriction = {name: session_key[name] for name in names}
-    elif session_key is None and len(names) == 1 and "subject_id" in given:
-        restriction = {names[0]: given["subject_id"]}
-    else:
-        return dict(given)
-    identity = {"subject_id": "_".join(str(value) for value in restriction.values())}
-    return {**identity, **describe_subject(restriction), **given}
 
 
 # --- which times, which names ---------------------------------------------------------------------

@@ -71,6 +71,22 @@ def find_start(
     return add_zone(start, zone, "The session's start")
 
 
+def check_session(given: Mapping[str, Any], zone: datetime.tzinfo | None) -> dict[str, Any]:
+    """Check the fields of a session that a caller gives.
+
+    Raises:
+        MetadataError: The subject is among them, or a time without a zone.
+    """
+    if "subject" in given:
+        raise MetadataError("The subject is described apart from the session: subject={...}.")
+    fields = dict(given)
+    if fields.get("timestamps_reference_time") is not None:
+        # pynwb would take it for local time of the exporting machine
+        reference = fields["timestamps_reference_time"]
+        fields["timestamps_reference_time"] = add_zone(reference, zone, "The reference time")
+    return fields
+
+
 def add_zone(value: Any, zone: datetime.tzinfo | None, what: str) -> datetime.datetime:
     """Turn a time into one with a time zone.
 

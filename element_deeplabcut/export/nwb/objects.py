@@ -84,8 +84,7 @@ def build_pose_estimation(
     """
     extension = import_optional("ndx_pose", EXTRA)
     animal = find_individual(pose, individual)
-    if pose.n_frames == 0:
-        raise ResultError(f"The pose {dict(pose.key)} has no frames, so there is nothing to write.")
+    check_not_empty(pose)
     timing, _ = find_timing(pose, starting_time, timestamps)
     said = part_descriptions or {}
     has_likelihood = pose.has_likelihood
@@ -202,6 +201,16 @@ def build_video(
         device=device,
         **_compress_times(timing),
     )
+
+
+def check_not_empty(pose: Pose) -> None:
+    """Insist that there is something to write.
+
+    Raises:
+        ResultError: There is not.
+    """
+    if pose.n_frames == 0:
+        raise ResultError(f"The pose {dict(pose.key)} has no frames, so there is nothing to write.")
 
 
 def link_file(path: Path, folder: Path | None) -> str:
