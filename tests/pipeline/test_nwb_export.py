@@ -122,6 +122,18 @@ def test_the_elements_say_what_they_know(script: Script, tmp_path: Path) -> None
     assert list(nwbfile.keywords) == ["open field"]
 
 
+def test_element_lab_names_the_institution(script: Script, tmp_path: Path) -> None:
+    lab = script.lab.pipeline.lab
+    lab.Organization.insert1({"organization": "uni", "org_name": "University of Somewhere"})
+    lab.Lab.insert1({"lab": "doe", "lab_name": "Doe Lab", "address": "", "time_zone": "UTC+1"})
+    lab.Lab.Organization.insert1({"lab": "doe", "organization": "uni"})
+    (file,) = export_pose_nwb(
+        script.add(1), tmp_path / "mouse.nwb", timezone="UTC", lab_key={"lab": "doe"}
+    )
+    nwbfile = read(file)
+    assert (nwbfile.lab, nwbfile.institution) == ("Doe Lab", "University of Somewhere")
+
+
 def test_the_machines_own_time_zone_does_not_matter(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
