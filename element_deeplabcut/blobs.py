@@ -120,7 +120,7 @@ _HEADER = len(_MAGIC) + 1 + 8 + 8 + 4 + 4
 """Bytes before the numbers of a packed vector: magic, "A", dimensions, length, type, complex."""
 
 _TYPES = {
-    pack_array(np.empty(0, kind))[-8:]: np.dtype(kind) for kind in ("f4", "f8", "i4", "i8", "u4")
+    pack_array(np.empty(0, kind))[-8:]: np.dtype(kind) for kind in ("f4", "f8", "i4", "i8", "u1")
 }
 """Type and complex flag, as a packed vector's header spells them -> type of its numbers."""
 

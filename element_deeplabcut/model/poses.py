@@ -19,6 +19,7 @@ from ..params import check_inference_params
 from ..pose import Pose
 from ..pose.facts import PoseTables, fetch_facts
 from ..pose.reading import read_pose
+from ..pose.table import build_table
 from ..tables import RelativePaths, check_distinct_names, explain_not_one, fetch_one
 from ..trajectories import name_output_dir
 from .activation import get_roots, schema
@@ -311,4 +312,4 @@ class PoseEstimation(dj.Computed):
             QueryError: The key matches none or several, or the model has no such body part.
         """
         wanted = None if isinstance(body_parts, str) and body_parts == "all" else body_parts
-        return cls.get_pose(key, wanted, full_frame=full_frame).to_dataframe()
+        return build_table(cls.get_pose(key, wanted, full_frame=full_frame), copy=False)

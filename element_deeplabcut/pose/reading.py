@@ -53,14 +53,12 @@ class Arrays:
     Attributes:
         position: Shape (n_frames, n_body_parts, n_individuals, 2 or 3).
         likelihood: Shape (n_frames, n_body_parts, n_individuals).
-        frame_index: int64, shape (n_frames,).
         individuals: Names.
         tracked: bool, shape (n_body_parts, n_individuals): of what there is a row.
     """
 
     position: npt.NDArray[np.floating[Any]]
     likelihood: npt.NDArray[np.floating[Any]]
-    frame_index: npt.NDArray[np.int64]
     individuals: tuple[str, ...]
     tracked: npt.NDArray[np.bool_]
 
@@ -87,7 +85,7 @@ def read_pose(
     return Pose(
         position=arrays.position,
         likelihood=arrays.likelihood,
-        frame_index=arrays.frame_index,
+        frame_index=np.arange(start, stop),  # as the table defines it; reading it takes longer
         body_parts=parts,
         individuals=arrays.individuals,
         scorer=facts.scorer,
@@ -141,8 +139,9 @@ def _read_like(
         return
     start = int(raw.frame_index[0])
     reader = VectorReader(table, key, Span(start, start + raw.n_frames, raw.n_recorded))
-    for animal, part in np.argwhere(raw.is_tracked.T):
-        vectors = reader.read(raw.individuals[animal], raw.body_parts[part], columns)
+    places = np.argwhere(raw.is_tracked.T)
+    tracks = [(raw.individuals[animal], raw.body_parts[part]) for animal, part in places]
+    for (animal, part), vectors in zip(places, reader.read(tracks, columns), strict=True):
         yield int(part), int(animal), [vector for vector in vectors if vector is not None]
 
 
@@ -255,15 +254,12 @@ def _read_rows(
     shape = (len(individuals), len(wanted.body_parts))
     n_frames = wanted.stop - wanted.start
     values: npt.NDArray[Any] = np.empty((*shape, 0, n_frames), np.float32)
-    frame_index: npt.NDArray[Any] = np.empty(0, np.int64)
     tracked = np.zeros(shape[::-1], bool)
-    for number, (part, animal) in enumerate(places):
-        is_first = number == 0
-        names = (*COORDS, LIKELIHOOD, *(["frame_index"] if is_first else []))
-        found = reader.read(individuals[animal], wanted.body_parts[part], names)
-        columns = [column for column in found if column is not None]
-        if is_first:
-            frame_index = columns.pop()
+    tracks = [(individuals[animal], wanted.body_parts[part]) for part, animal in places]
+    rows = reader.read(tracks, (*COORDS, LIKELIHOOD))
+    for number, ((part, animal), row) in enumerate(zip(places, rows, strict=True)):
+        columns = [column for column in row if column is not None]
+        if number == 0:
             values = _allocate((*shape, len(columns), n_frames), len(places))
         if len(columns) != values.shape[2]:
             raise DatabaseError(f"{dict(wanted.key)} has z for some body parts only. Delete it.")
@@ -273,7 +269,7 @@ def _read_rows(
             values[animal, part, place] = column
         tracked[part, animal] = True
     cube = values.transpose(3, 1, 0, 2)
-    return Arrays(cube[..., :-1], cube[..., -1], frame_index.astype(np.int64), individuals, tracked)
+    return Arrays(cube[..., :-1], cube[..., -1], individuals, tracked)
 
 
 def _allocate(shape: tuple[int, ...], n_places: int) -> npt.NDArray[np.float32]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -13,18 +14,25 @@ if TYPE_CHECKING:
 LIKELIHOOD = "likelihood"
 
 
-def build_table(pose: Pose) -> pd.DataFrame:
-    """Lay out a pose; see `Pose.to_dataframe`."""
+def build_table(pose: Pose, *, copy: bool = True) -> pd.DataFrame:
+    """Lay out a pose; see `Pose.to_dataframe`.
+
+    Args:
+        pose: The pose.
+        copy: Leave the pose independent of the table. False is for a pose that nobody keeps.
+    """
     coords = (*pose.space, LIKELIHOOD)
     named = any(pose.individuals)
     columns = []
-    values = np.empty((int(pose.is_tracked.sum()), len(coords), pose.n_frames), pose.position.dtype)
-    for number, (animal, part) in enumerate(np.argwhere(pose.is_tracked.T)):
-        values[number, :-1] = pose.position[:, part, animal].T
-        values[number, -1] = pose.likelihood[:, part, animal]
+    for animal, part in np.argwhere(pose.is_tracked.T):
         levels = (pose.individuals[animal],) if named else ()
         columns += [(pose.scorer, *levels, pose.body_parts[part], coord) for coord in coords]
     names = ["scorer", *(["individuals"] if named else []), "bodyparts", "coords"]
+    values = _find_block(pose)
+    if values is None:
+        values = _gather(pose)
+    elif copy:
+        values = values.copy()
     # pandas holds a table column by column: transposed, this array is used as it is.
     return pd.DataFrame(
         values.reshape(len(columns), pose.n_frames).T,
@@ -32,3 +40,23 @@ def build_table(pose: Pose) -> pd.DataFrame:
         columns=pd.MultiIndex.from_tuples(columns, names=names),
         copy=False,
     )
+
+
+def _find_block(pose: Pose) -> npt.NDArray[Any] | None:
+    """Find the array of a pose fresh from the database, which has the table's order already."""
+    block = pose.position.base
+    shape = (*pose.is_tracked.T.shape, len(pose.space) + 1, pose.n_frames)
+    fresh = block is not None and block is pose.likelihood.base and block.shape == shape
+    return block if fresh and pose.is_tracked.all() else None
+
+
+def _gather(pose: Pose) -> npt.NDArray[Any]:
+    """Copy what the model predicts; shape (number of trajectories, number of coords, n_frames)."""
+    n_coords = len(pose.space) + 1
+    places = np.argwhere(pose.is_tracked.T)
+    width = np.result_type(pose.position, pose.likelihood)
+    values = np.empty((len(places), n_coords, pose.n_frames), width)
+    for number, (animal, part) in enumerate(places):
+        values[number, :-1] = pose.position[:, part, animal].T
+        values[number, -1] = pose.likelihood[:, part, animal]
+    return values

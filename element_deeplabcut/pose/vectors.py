@@ -1,12 +1,12 @@
-"""Reading vectors of numbers out of part tables, one row at a time and only the wanted range.
+"""Reading vectors of numbers out of part tables, a few rows at a time and only the wanted range.
 
-DataJoint's ``fetch`` unpacks a blob in four copies and holds every row of the answer at once. Here
-each row travels alone, and the server cuts out the range.
+DataJoint's ``fetch`` copies a blob several times and holds every row of the answer at once. Here
+the server cuts out the range, and what arrives is used where it lies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from ..blobs import select_range, unpack_range, unpack_vector
 from ..errors import DatabaseError, QueryError
+
+BATCH_BYTES = 8 << 20
+"""How much one answer may hold: few round trips, and memory that the next answer uses again."""
 
 
 @dataclass(frozen=True)
@@ -51,46 +54,70 @@ class VectorReader:
         return set(self._query("individual, body_part", condition, body_parts))
 
     def read(
-        self, individual: str, body_part: str, columns: Sequence[str]
-    ) -> list[npt.NDArray[Any] | None]:
-        """Read the range of some columns of one row; None for a column that is null.
+        self, tracks: Sequence[tuple[str, str]], columns: Sequence[str]
+    ) -> Iterator[list[npt.NDArray[Any] | None]]:
+        """Read the range of some columns of some rows, a few rows at a time.
+
+        Args:
+            tracks: (individual, body part) of the rows.
+            columns: Names of the columns.
+
+        Yields:
+            Of each row, in the order of ``tracks``: its vectors; None for a column that is null.
 
         Raises:
             QueryError: There is no such row.
-            DatabaseError: A column does not hold a vector of that length.
+            DatabaseError: A column does not hold a vector of the wanted length.
         """
         span = self.span
         selected = [select_range(name, span.start, span.stop, span.length) for name in columns]
-        blobs = self._read_row(individual, body_part, selected)
-        vectors: list[npt.NDArray[Any] | None] = []
-        for column, blob in zip(columns, blobs, strict=True):
-            vector = None
-            if blob is not None:
-                vector = unpack_range(blob, span.start, span.stop, span.length)
-                if vector is None:
-                    vector = self._read_whole(individual, body_part, column)
-            vectors.append(vector)
-        return vectors
+        row_bytes = 8 * len(columns) * (span.stop - span.start) + 1
+        per_query = max(1, BATCH_BYTES // row_bytes)
+        for start in range(0, len(tracks), per_query):
+            batch = tracks[start : start + per_query]
+            rows = self._read_rows(batch, selected)
+            for track in batch:
+                yield [
+                    self._unpack(blob, track, column)
+                    for column, blob in zip(columns, rows.pop(track), strict=True)
+                ]
 
-    def _read_whole(self, individual: str, body_part: str, column: str) -> npt.NDArray[Any]:
+    def _unpack(
+        self, blob: bytes | None, track: tuple[str, str], column: str
+    ) -> npt.NDArray[Any] | None:
+        if blob is None:
+            return None
+        span = self.span
+        vector = unpack_range(blob, span.start, span.stop, span.length)
+        return self._read_whole(track, column) if vector is None else vector
+
+    def _read_whole(self, track: tuple[str, str], column: str) -> npt.NDArray[Any]:
         """Read a column that the server cannot cut, because another client wrote it."""
-        (blob,) = self._read_row(individual, body_part, [f"`{column}`"])
-        vector = unpack_vector(blob)
+        (blob,) = self._read_rows([track], [f"`{column}`"])[track]
+        vector = unpack_vector(blob or b"")
         if len(vector) != self.span.length:
             raise DatabaseError(
-                f"{column} of '{body_part}' holds {len(vector)} frames, and the recording has "
+                f"{column} of '{track[1]}' holds {len(vector)} frames, and the recording has "
                 f"{self.span.length}. Delete the row {dict(self.key)} and populate it again."
             )
         return vector[self.span.start : self.span.stop]
 
-    def _read_row(self, individual: str, body_part: str, columns: Sequence[str]) -> Any:
-        condition = "individual=%s AND body_part=%s"
-        rows = self._query(", ".join(columns), condition, (individual, body_part))
-        if len(rows) != 1:
+    def _read_rows(
+        self, tracks: Sequence[tuple[str, str]], selected: Sequence[str]
+    ) -> dict[tuple[str, str], Sequence[bytes | None]]:
+        places = ", ".join(["(%s, %s)"] * len(tracks))
+        rows = self._query(
+            ", ".join(["individual", "body_part", *selected]),
+            f"(individual, body_part) IN ({places})",
+            [name for track in tracks for name in track],
+        )
+        found = {(individual, part): blobs for individual, part, *blobs in rows}
+        lost = [track[1] for track in tracks if track not in found]
+        if lost:
             raise QueryError(
-                f"{dict(self.key)} has no row of '{body_part}' (any more). Fetch it again."
+                f"{dict(self.key)} has no row of '{lost[0]}' (any more). Fetch it again."
             )
-        return rows[0]
+        return found
 
     def _query(self, columns: str, condition: str, args: Sequence[str]) -> Any:
         where = " AND ".join(f"`{name}`=%s" for name in self.key)

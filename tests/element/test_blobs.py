@@ -4,12 +4,19 @@ import warnings
 
 import numpy as np
 import pytest
-from datajoint.blob import unpack
+from datajoint.blob import pack, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from element_deeplabcut.blobs import pack_array, shorten
+from element_deeplabcut.blobs import (
+    pack_array,
+    select_range,
+    shorten,
+    unpack_range,
+    unpack_vector,
+)
+from element_deeplabcut.errors import DatabaseError
 
 DTYPES = ["float64", "float32", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64",
           "uint64", "bool"]  # fmt: skip
@@ -98,3 +105,55 @@ def test_shortening_warns_nobody():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         shorten(np.array([1e300]))
+
+
+# --- ranges ---------------------------------------------------------------------------------------
+
+
+def cut(blob: bytes, start: int, stop: int, length: int) -> bytes:
+    """What the server answers to `select_range`."""
+    if (start, stop) == (0, length) or length == 0:
+        return blob
+    width = (len(blob) - 29) // length
+    return blob[:29] + blob[29 + start * width : 29 + stop * width]
+
+
+@given(
+    hnp.arrays(st.sampled_from(["f4", "f8", "i4", "i8", "u1"]), st.integers(0, 20)),
+    st.integers(0, 20),
+    st.integers(0, 20),
+)
+def test_a_range_is_read_where_it_lies(array, one, other):
+    start, stop = sorted((min(one, len(array)), min(other, len(array))))
+    blob = cut(pack_array(array), start, stop, len(array))
+    assert_identical(unpack_range(blob, start, stop, len(array)), array[start:stop])
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        pack(np.arange(1000.0)),  # compressed
+        pack_array(np.arange(6.0)[:, None]),
+        pack_array(np.arange(5.0)),  # of another length
+        pack_array(np.arange(6, dtype=complex)),
+        pack([1.0, 2.0]),
+        b"",
+        b"mYm",
+    ],
+    ids=["compressed", "column", "short", "complex", "list", "empty", "torn"],
+)
+def test_what_cannot_be_cut_is_told(blob):
+    assert unpack_range(cut(blob, 1, 3, 6), 1, 3, 6) is None
+    assert unpack_range(blob, 0, 6, 6) is None
+
+
+def test_the_expression_names_bytes_from_one():
+    assert select_range("x", 0, 6, 6) == "`x`"
+    assert "SUBSTRING(`x`, 30 + 2 * ((LENGTH(`x`) - 29) DIV 6), 3 * " in select_range("x", 2, 5, 6)
+
+
+def test_vectors_of_any_client():
+    for value in (np.arange(3.0), np.arange(3.0)[:, None], [0.0, 1.0, 2.0], (0, 1, 2)):
+        assert unpack_vector(pack(value)).tolist() == [0, 1, 2]
+    with pytest.raises(DatabaseError, match="holds a dict"):
+        unpack_vector(pack({"a": 1}))

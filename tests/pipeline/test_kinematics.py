@@ -54,7 +54,7 @@ def test_a_user_goes_from_a_pose_to_a_speed(lab: Lab, scripted: Any, tables: Any
     assert table.columns.names == ["individual", "quantity"]
     motion = table[""]
     chord = np.sin(omega / 30) / (omega / 30)
-    assert np.allclose(motion["speed"][1:-1], radius * omega * chord, rtol=1e-9)
+    assert np.allclose(motion["speed"].to_numpy()[1:-1], radius * omega * chord, rtol=1e-9)
     assert np.allclose(np.hypot(motion["velocity_x"], motion["velocity_y"]), motion["speed"])
     assert np.allclose(table.index, np.arange(n_frames) / 30)
     turned = np.unwrap(motion["heading"]) - (angle + np.pi / 2)
