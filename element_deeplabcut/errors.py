@@ -41,6 +41,10 @@ class EngineError(ElementError):
     """DeepLabCut could not train, evaluate or infer."""
 
 
+class MetadataError(ElementError, ValueError):
+    """A session or a subject lacks a fact that a file for others must have."""
+
+
 class QueryError(ElementError, LookupError):
     """A restriction matches no row, or several where one is wanted."""
 

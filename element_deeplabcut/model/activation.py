@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import datajoint as dj
 
@@ -55,3 +56,14 @@ def get_roots() -> Roots:
     if _linking_module is None:
         raise SetupError("Call model.activate(...) first.")
     return read_roots(_linking_module)
+
+
+def get_linked(name: str) -> Any:
+    """Return something that the linking module provides, or None where it does not.
+
+    Raises:
+        SetupError: The schema is not active.
+    """
+    if _linking_module is None:
+        raise SetupError("Call model.activate(...) first.")
+    return getattr(_linking_module, name, None)

@@ -1,0 +1,1 @@
+"""Poses in the formats that archives and other laboratories read."""
