@@ -77,9 +77,34 @@ class DemoFolder:
         return self.path / "learning_curve.png"
 
     @property
+    def speed(self) -> Path:
+        """Picture of the animal's speed over the truth."""
+        return self.path / "speed.png"
+
+    @property
+    def quality(self) -> Path:
+        """Table of verdicts on the poses."""
+        return self.path / "quality.csv"
+
+    @property
+    def labeled_video(self) -> Path:
+        """Recording with its poses drawn in."""
+        return self.path / "labeled_video.mp4"
+
+    @property
+    def nwb(self) -> Path:
+        """Poses of a recording for other programs and archives."""
+        return self.path / "mouse1.nwb"
+
+    @property
     def pictures(self) -> tuple[Path, ...]:
         """All pictures."""
-        return self.predicted_over_true, self.trajectory, self.learning_curve
+        return self.predicted_over_true, self.trajectory, self.learning_curve, self.speed
+
+    @property
+    def products(self) -> tuple[Path, ...]:
+        """All files that a run leaves to be looked at."""
+        return (*self.pictures, self.quality, self.labeled_video, self.nwb, self.summary)
 
     def check_is_demo(self) -> None:
         """Insist that a demo was run here.
@@ -134,7 +159,7 @@ class DemoFolder:
             ) from None
 
     def _clear(self) -> None:
-        for path in (self.data, self.results, self.log, self.summary, *self.pictures):
+        for path in (self.data, self.results, self.log, *self.products):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:

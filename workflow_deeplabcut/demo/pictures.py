@@ -16,6 +16,7 @@ from element_deeplabcut.readers.learning_curve import LEARNING_RATE, LOSS, Learn
 
 from ..synthetic import BODY_PARTS
 from .folder import DemoFolder
+from .products import Motion
 from .tracks import Track
 
 COLOURS = {"nose": "#d62728", "leftear": "#2a9d3a", "rightear": "#1f5fd0", "tailbase": "#b8860b"}
@@ -42,8 +43,9 @@ def draw_all(
     curve: LearningCurve,
     registered: int,
     unit: str,
+    motion: Motion,
 ) -> None:
-    """Draw the three pictures of a run.
+    """Draw the pictures of a run.
 
     Args:
         folder: Where to.
@@ -51,11 +53,13 @@ def draw_all(
         curve: Learning curve of the training.
         registered: Epoch (iteration) whose snapshot became the model.
         unit: ``epochs`` or ``iterations``.
+        motion: Of the first track.
     """
     with style(["default", _STYLE]):
         _save(draw_predicted_over_true(tracks), folder.predicted_over_true)
         _save(draw_trajectory(tracks[0]), folder.trajectory)
         _save(draw_learning_curve(curve, registered, unit), folder.learning_curve)
+        _save(draw_speed(motion), folder.speed)
 
 
 def _save(figure: Figure, file: Path) -> None:
@@ -237,3 +241,19 @@ def _draw_measured(ax: Axes, curve: LearningCurve, column: str, label: str, colo
     if not measured.any():
         return
     ax.plot(curve.steps[measured], values[measured], "o-", ms=4, color=colour, label=label)
+
+
+# --- motion ---------------------------------------------------------------------------------------
+
+
+def draw_speed(motion: Motion) -> Figure:
+    """Draw the speed of the tracked animal over that of the real one."""
+    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    ax = figure.subplots()
+    ax.plot(motion.times, motion.true_speed, color=TRUTH, lw=4, label="truth")
+    ax.plot(motion.times, motion.speed, color="#1f5fd0", lw=1.2, label="from the tracked parts")
+    ax.set(xlabel="time (s)", ylabel=f"speed ({motion.unit}/s)", xlim=(0, motion.times[-1]))
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="upper right")
+    ax.set_title("Speed of the centroid of the body parts", loc="left")
+    return figure

@@ -27,6 +27,10 @@ _DESCRIPTIONS = {
     "predicted_over_true": "predicted over true points on six unseen frames",
     "trajectory": "the tracks of the recording of two files, over the truth",
     "learning_curve": "loss and error while the network learned",
+    "speed": "its speed in mm/s, over the truth",
+    "labeled_video": "its first file with the poses drawn in",
+    "quality": "a verdict on each body part, with the figures behind it",
+    "nwb": "its poses in Neurodata Without Borders",
     "summary": "these numbers",
 }
 

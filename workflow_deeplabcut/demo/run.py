@@ -18,7 +18,7 @@ from element_deeplabcut.errors import ResultError, SetupError
 from element_deeplabcut.readers.learning_curve import read_learning_curve
 
 from .. import database, synthetic
-from . import settings
+from . import products, settings
 from .connection import drop_schemas, open_pipeline, prepare_process
 from .console import Steps
 from .folder import DEFAULT_OUTPUT, DemoFolder
@@ -39,6 +39,8 @@ TITLES = {
     "evaluate": "register the model, evaluate it on the labels",
     "read": "read the new recordings",
     "analyze": "track the body parts in them",
+    "judge": "judge the poses, measure the motion",
+    "share": "draw a labeled video, write an NWB file",
     "compare": "compare with the truth, draw pictures",
 }
 
@@ -97,6 +99,7 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
     steps = Steps(TITLES, folder.log)
     with steps.step("database") as note:
         pictures = _import_pictures()
+        products.check_installed()
         pipeline = _open_database(folder, note)
     train, model = pipeline.train, pipeline.model
     with steps.step("film") as note:
@@ -120,10 +123,21 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
         note(f"{sum(model.RecordingInfo.fetch('nframes'))} frames decoded")
     with steps.step("analyze") as note:
         _analyze(model, model_key, note)
+    tracks = [_fetch_track(model, number, film, folder.data) for number in film.recordings]
+    first = {**_recording_key(tracks[0].recording_id), **model_key}
+    with steps.step("judge") as note:
+        quality = products.judge(pipeline, model_key)
+        quality.to_csv(folder.quality, index=False)
+        motion = products.measure(pipeline, first, tracks[0])
+        note(f"{', '.join(sorted(set(quality['part_verdict'])))}; {motion.unit}/s")
+    with steps.step("share") as note:
+        products.draw_video(pipeline, first, folder)
+        note(f"{folder.labeled_video.name}, {products.export(first, folder).name}")
     with steps.step("compare") as note:
-        tracks = [_fetch_track(model, number, film, folder.data) for number in film.recordings]
         curve = read_learning_curve(_find_curve(folder.results / run_info["run_directory"]))
-        pictures.draw_all(folder, tracks, curve, evaluation["train_iterations"], _UNITS[engine])
+        pictures.draw_all(
+            folder, tracks, curve, evaluation["train_iterations"], _UNITS[engine], motion
+        )
         note(f"{len(folder.pictures)} pictures")
     summary = _summarize(engine, tracks, evaluation, run_info, folder)
     summary["seconds"] = {name: round(value, 2) for name, value in steps.seconds.items()}

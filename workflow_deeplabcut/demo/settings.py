@@ -28,6 +28,9 @@ SUBJECT: dict[str, Any] = {
 }
 SESSION: dict[str, Any] = {"subject": SUBJECT["subject"], "session_datetime": RECORDED_AT}
 
+CALIBRATION: dict[str, Any] = {"unit": "mm", "units_per_px": 0.8}
+"""As if the ground were 160 mm wide."""
+
 MODEL_NAME = "demo model"
 
 TINY_NETWORK: dict[str, Any] = {
