@@ -1,9 +1,4 @@
-"""Reading a pose out of the database: the wanted body parts and frames, close to the wire.
-
-DataJoint's ``fetch`` unpacks a blob in four copies and holds every row of the answer at once. Here
-each trajectory travels alone and goes straight to its place, and a range of frames is cut out by
-the server.
-"""
+"""Reading a pose out of the database: the wanted body parts, individuals and frames."""
 
 from __future__ import annotations
 

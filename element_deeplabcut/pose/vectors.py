@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ..blobs import select_range, unpack_range, unpack_vector
+from ..blobs import encode_value, select_range, unpack_range, unpack_vector
 from ..errors import DatabaseError, QueryError
 
 BATCH_BYTES = 8 << 20
@@ -122,7 +122,7 @@ class VectorReader:
         where = " AND ".join(f"`{name}`=%s" for name in self.key)
         return self.table.connection.query(
             f"SELECT {columns} FROM {self.table.full_table_name} WHERE {where} AND {condition}",
-            args=(*self.key.values(), *args),
+            args=(*map(encode_value, self.key.values()), *args),
         ).fetchall()
 
 
