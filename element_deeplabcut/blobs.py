@@ -11,6 +11,7 @@ takes up to two in a statement: PyMySQL writes blobs in hexadecimal, or escaped 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,6 +75,7 @@ def insert_row(table: Any, row: Mapping[str, Any], arrays: Mapping[str, npt.NDAr
     Raises:
         DatabaseError: One array alone exceeds the server's packet limit.
     """
+    row = {name: encode_value(value) for name, value in row.items()}
     blobs = {name: pack_array(array) for name, array in arrays.items()}
     sizes = {name: _literal_size(blob) for name, blob in blobs.items()}
     limit = read_packet_limit(table.connection) - _OVERHEAD_BYTES
@@ -90,6 +92,11 @@ def insert_row(table: Any, row: Mapping[str, Any], arrays: Mapping[str, npt.NDAr
     if not fits:
         for name, blob in blobs.items():
             _update(table, row, name, blob)
+
+
+def encode_value(value: Any) -> Any:
+    """Give a plain value as the server has it: DataJoint keeps a uuid as its 16 bytes."""
+    return value.bytes if isinstance(value, uuid.UUID) else value
 
 
 def _literal_size(blob: bytes) -> int:

@@ -1,9 +1,4 @@
-"""Reading a pose out of the database: the wanted body parts and frames, close to the wire.
-
-DataJoint's ``fetch`` unpacks a blob in four copies and holds every row of the answer at once. Here
-each trajectory travels alone and goes straight to its place, and a range of frames is cut out by
-the server.
-"""
+"""Reading a pose out of the database: the wanted body parts, individuals and frames."""
 
 from __future__ import annotations
 
@@ -218,13 +213,16 @@ def read_arrays(table: Any, wanted: Wanted, order: Sequence[str] = ()) -> Arrays
     """
     span = Span(wanted.start, wanted.stop, wanted.nframes)
     reader = VectorReader(table, wanted.key, span)
-    pairs = reader.list_rows(wanted.body_parts)
-    if not pairs:
-        raise QueryError(
-            f"{dict(wanted.key)} has no trajectories of {', '.join(wanted.body_parts)}."
-        )
+    pairs = reader.list_rows()
     known = sorted({individual for individual, _ in pairs}, key=_ranked(order))
-    individuals = pick_names(wanted.individuals, known, "individual")
+    there = [
+        individual
+        for individual in known
+        if any((individual, part) in pairs for part in wanted.body_parts)
+    ]
+    individuals = tuple(there)
+    if wanted.individuals is not None:
+        individuals = pick_names(wanted.individuals, known, "individual")
     places = [
         (parts, animals)
         for animals, individual in enumerate(individuals)
@@ -232,9 +230,8 @@ def read_arrays(table: Any, wanted: Wanted, order: Sequence[str] = ()) -> Arrays
         if (individual, part) in pairs
     ]
     if not places:
-        raise QueryError(
-            f"{', '.join(individuals)} has no body part {', '.join(wanted.body_parts)}."
-        )
+        who = ", ".join(individuals) or "The pose"
+        raise QueryError(f"{who} has no trajectory of {', '.join(wanted.body_parts)}.")
     return _read_rows(reader, wanted, places, individuals)
 
 
@@ -261,12 +258,14 @@ def _read_rows(
     rows = reader.read(tracks, (*COORDS, LIKELIHOOD))
     for number, ((part, animal), row) in enumerate(zip(places, rows, strict=True)):
         columns = [column for column in row if column is not None]
+        width = np.result_type(np.float32, values.dtype, *columns)
         if number == 0:
-            values = _allocate((*shape, len(columns), n_frames), len(places))
+            values = _allocate((*shape, len(columns), n_frames), len(places), width)
+        elif width != values.dtype:
+            with np.errstate(invalid="ignore"):  # of the room that is still empty
+                values = values.astype(width)
         if len(columns) != values.shape[2]:
             raise DatabaseError(f"{dict(wanted.key)} has z for some body parts only. Delete it.")
-        width = np.result_type(values, *columns)
-        values = values.astype(width, copy=False)
         for place, column in enumerate(columns):
             values[animal, part, place] = column
         tracked[part, animal] = True
@@ -274,8 +273,9 @@ def _read_rows(
     return Arrays(cube[..., :-1], cube[..., -1], individuals, tracked)
 
 
-def _allocate(shape: tuple[int, ...], n_places: int) -> npt.NDArray[np.float32]:
+def _allocate(
+    shape: tuple[int, ...], n_places: int, dtype: np.dtype[Any]
+) -> npt.NDArray[np.floating[Any]]:
     """Make room; filled only where some of it will stay empty."""
-    if n_places == shape[0] * shape[1]:
-        return np.empty(shape, np.float32)
-    return np.full(shape, np.nan, np.float32)
+    is_full = n_places == shape[0] * shape[1]
+    return np.empty(shape, dtype) if is_full else np.full(shape, np.nan, dtype)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ..blobs import select_range, unpack_range, unpack_vector
+from ..blobs import encode_value, select_range, unpack_range, unpack_vector
 from ..errors import DatabaseError, QueryError
 
 BATCH_BYTES = 8 << 20
@@ -48,10 +48,9 @@ class VectorReader:
         self.key = key
         self.span = span
 
-    def list_rows(self, body_parts: Sequence[str]) -> set[tuple[str, str]]:
-        """List (individual, body part) of the rows there are of these body parts."""
-        condition = f"body_part IN ({', '.join(['%s'] * len(body_parts))})"
-        return set(self._query("individual, body_part", condition, body_parts))
+    def list_rows(self) -> set[tuple[str, str]]:
+        """List (individual, body part) of the rows there are."""
+        return set(self._query("individual, body_part", "TRUE", ()))
 
     def read(
         self, tracks: Sequence[tuple[str, str]], columns: Sequence[str]
@@ -123,7 +122,7 @@ class VectorReader:
         where = " AND ".join(f"`{name}`=%s" for name in self.key)
         return self.table.connection.query(
             f"SELECT {columns} FROM {self.table.full_table_name} WHERE {where} AND {condition}",
-            args=(*self.key.values(), *args),
+            args=(*map(encode_value, self.key.values()), *args),
         ).fetchall()
 
 

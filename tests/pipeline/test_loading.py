@@ -22,6 +22,7 @@ from element_deeplabcut.errors import (
     ModelError,
     ParameterError,
     PathError,
+    QueryError,
     ResultError,
     VideoError,
 )
@@ -290,6 +291,48 @@ def test_several_animals(tracker: str, shelf: Shelf) -> None:
     }  # fmt: skip
 
 
+def test_several_animals_are_cleaned_measured_and_judged(shelf: Shelf) -> None:
+    """Each by itself, also the thing of which there is one."""
+    names = ["mus1", "mus2"]
+    written = make_table(MULTI, PARTS[:2], N_FRAMES, individuals=names, unique=["corner"])
+    written.loc[:, written.columns.get_level_values("coords") == "likelihood"] = 1.0
+    write_table(written, shelf.folder / f"a{MULTI}_el.h5", "tracks")
+    key = shelf.load("several", "a")
+    pipeline = shelf.lab.pipeline
+    pose = pipeline.model.PoseEstimation.get_pose(key)
+    assert pose.individuals == ("mus1", "mus2", "single")
+    assert pose.body_parts == (*PARTS[:2], "corner")
+    assert pose.is_tracked.T.tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+    assert np.isnan(pose.position[:, 2, :2]).all()
+    only = pipeline.model.PoseEstimation.get_pose(key, PARTS[1], "mus2", slice(3, 6))
+    expected = [written[MULTI, "mus2", PARTS[1], coord][3:6] for coord in ("x", "y")]
+    assert np.array_equal(only.position[:, 0, 0].T, expected)
+    with pytest.raises(QueryError, match=r"no individual 'mus3'. Did you mean 'mus2'"):
+        pipeline.model.PoseEstimation.get_pose(key, individuals="mus3")
+    with pytest.raises(QueryError, match="mus1 has no trajectory of corner"):
+        pipeline.model.PoseEstimation.get_pose(key, "corner", "mus1")
+    same(pd.read_hdf(pose.to_h5(shelf.folder / "out.h5")), written)
+
+    tables = pipeline.kinematics
+    index = tables.KinematicsParamSet.insert_new_params(
+        "raw", {"smoothing": "none", "max_gap": 0, "heading": [PARTS[1], PARTS[0]]}
+    )
+    params = {"kinematics_paramset_idx": index}
+    tables.ProcessedPose.populate(key, params)
+    tables.Kinematics.populate(key, params)
+    clean = tables.ProcessedPose.get_pose({**key, **params})
+    assert np.array_equal(clean.position, pose.position, equal_nan=True)
+    motion = tables.Kinematics.get_dataset({**key, **params})
+    assert motion.individuals.values.tolist() == ["mus1", "mus2", "single"]
+    centre = pose.position[:, :2, 1].mean(axis=1)
+    assert np.allclose(motion.centroid.sel(individuals="mus2"), centre)
+    assert np.isnan(motion.heading.sel(individuals="single")).all()
+
+    thresholds = {"quality_paramset_idx": pipeline.report.QualityParamSet.insert_default()}
+    pipeline.report.PoseQuality.populate(key, thresholds)
+    assert len(pipeline.report.PoseQuality.BodyPart & key & thresholds) == 5
+
+
 def test_the_tracker_of_the_config_is_preferred(shelf: Shelf) -> None:
     written = {}
     for seed, tracker in enumerate(("", "_bx", "_el")):
@@ -321,6 +364,16 @@ def test_three_dimensions(with_likelihood: bool, shelf: Shelf) -> None:
               & {"body_part": PARTS[0]}).fetch(as_dict=True)  # fmt: skip
     assert np.array_equal(row["z_pos"], written[TF, PARTS[0], "z"])
     assert np.isnan(row["likelihood"]).all() == (not with_likelihood)
+    pose = shelf.lab.pipeline.model.PoseEstimation.get_pose(key, frames=slice(2, 5))
+    assert (pose.space, pose.unit) == (("x", "y", "z"), "unknown")
+    assert np.array_equal(pose.position[:, 0, 0, 2], written[TF, PARTS[0], "z"][2:5])
+    assert pose.has_likelihood == with_likelihood
+    tables = shelf.lab.pipeline.kinematics
+    params = {"kinematics_paramset_idx": tables.KinematicsParamSet.insert_default()}
+    tables.ProcessedPose.populate(key, params)
+    assert tables.ProcessedPose.get_pose({**key, **params}).space == ("x", "y", "z")
+    with pytest.raises(ResultError, match="is triangulated"):
+        tables.Kinematics.populate(key, params)
 
 
 def test_a_triangulated_pair_of_videos(shelf: Shelf) -> None:
