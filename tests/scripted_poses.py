@@ -8,7 +8,7 @@ import numpy as np
 
 from element_deeplabcut.blobs import insert_row
 
-PARTS = ("nose", "tail")
+PARTS = ("whisker pad", "tail base")
 N_FRAMES = 24
 
 
@@ -35,7 +35,7 @@ class ScriptedSession:
     def add_model(self, name: str) -> None:
         config = {"bodyparts": list(PARTS), "skeleton": [list(PARTS)], "pcutoff": 0.4}
         self.model.BodyPart.insert(
-            [("nose", "Tip of the snout"), ("tail", "")], skip_duplicates=True
+            [("whisker pad", "Where whiskers are"), ("tail base", "")], skip_duplicates=True
         )
         self.model.Model.insert1(
             {"model_name": name, "task": "open", "date": "Jan1", "iteration": 0,
@@ -50,7 +50,7 @@ class ScriptedSession:
         self,
         recording_id: int,
         *,
-        model: str = "scripted",
+        model: str = "nwb-model",
         device: str | dict[str, Any] = "Camera1",
         individuals: tuple[str, ...] = ("",),
         video: str = "raw/new.mp4",

@@ -74,8 +74,8 @@ def test_what_a_user_types(script: Script, tmp_path: Path) -> None:
         assert np.array_equal(poses[body_part].data[:, 1], numbers(seed + 1))
         assert np.array_equal(poses[body_part].confidence[:], numbers(seed + 2) / 200)
         assert poses[body_part].rate == 30000 / 1001
-    assert "Tip of the snout." in poses["nose"].description
-    assert poses.scorer == "DLC_scripted"
+    assert "Where whiskers are." in poses["whisker pad"].description
+    assert poses.scorer == "DLC_nwb-model"
     assert poses.source_software_version == "3.0.2"
     assert '"bundle_hash":"f00d"' in poses.description
     assert list(poses.skeleton.nodes) == list(PARTS)
@@ -155,9 +155,9 @@ def test_a_crop_is_undone_unless_asked_for(script: Script, tmp_path: Path) -> No
         (file,) = export_pose_nwb(
             key, tmp_path / "mouse.nwb", overwrite=True, timezone="UTC", full_frame=full_frame
         )
-        nose = read(file).processing["behavior"]["PoseEstimation"]["nose"]
+        pad = read(file).processing["behavior"]["PoseEstimation"]["whisker pad"]
         wanted = np.stack([numbers(0), numbers(1)], axis=1) + np.array(shift, np.float32)
-        assert np.array_equal(nose.data[:], wanted)
+        assert np.array_equal(pad.data[:], wanted)
 
 
 @pytest.mark.skipif(not hasattr(model, "LabeledVideo"), reason="needs the table LabeledVideo")
@@ -204,8 +204,8 @@ def test_nothing_is_invented_and_nothing_written(script: Script, tmp_path: Path)
 
 def test_two_models_of_one_recording_are_a_question(script: Script, tmp_path: Path) -> None:
     script.add(1)
-    script.add(1, model="scripted2")
-    with pytest.raises(QueryError, match="'scripted' and with 'scripted2'"):
+    script.add(1, model="nwb-other")
+    with pytest.raises(QueryError, match="'nwb-model' and with 'nwb-other'"):
         export_pose_nwb(script.session, tmp_path / "mouse.nwb", timezone="UTC")
 
 
@@ -247,10 +247,35 @@ def test_one_pose_estimation_per_camera(script: Script, tmp_path: Path) -> None:
     )
     behavior = read(file).processing["behavior"]
     one, two = behavior["PoseEstimationCamera1"], behavior["PoseEstimationCamera2"]
-    assert (one["nose"].starting_time, two["nose"].starting_time) == (0.0, 12.5)
+    assert (one["whisker pad"].starting_time, two["whisker pad"].starting_time) == (0.0, 12.5)
     assert (one.device.name, two.device.name) == ("Camera1", "Camera2")
     assert one.skeleton is two.skeleton
     assert two.source_video.starting_time == 12.5
+
+
+def test_cameras_of_similar_names_stay_two(script: Script, tmp_path: Path) -> None:
+    cameras = ("top/left", "top_left")
+    for number, camera in enumerate(cameras, 1):
+        script.lab.pipeline.Device.insert1(
+            {"device": camera, "modality": "", "description": camera}, skip_duplicates=True
+        )
+        script.add(number, device=camera)
+    (file,) = export_pose_nwb(script.session, tmp_path / "both.nwb", timezone="UTC")
+    behavior = read(file).processing["behavior"]
+    for name, camera in zip(("top_left_2", "top_left"), cameras, strict=True):
+        assert behavior[f"PoseEstimation{name}"].device.description == f"description: {camera}"
+
+
+def test_timestamps_of_a_recording(script: Script, tmp_path: Path) -> None:
+    key, times = script.add(1), np.cumsum(np.random.default_rng(5).uniform(0.03, 0.04, N_FRAMES))
+    with pytest.raises(ParameterError, match="leave out starting_time"):
+        export_pose_nwb(
+            key, tmp_path / "s.nwb", timezone="UTC", timestamps=times, starting_time=1.0
+        )
+    (file,) = export_pose_nwb(key, tmp_path / "s.nwb", timezone="UTC", timestamps={1: times})
+    poses = read(file).processing["behavior"]["PoseEstimation"]
+    assert np.array_equal(poses["tail base"].timestamps[:], times)
+    assert np.array_equal(poses.source_video.timestamps[:], times)
 
 
 def test_one_camera_cannot_record_twice_at_once(script: Script, tmp_path: Path) -> None:
@@ -264,7 +289,7 @@ def test_one_camera_cannot_record_twice_at_once(script: Script, tmp_path: Path) 
         script.session, tmp_path / "s.nwb", timezone="UTC", starting_time={1: 0.0, 2: 600.0}
     )
     behavior = read(file).processing["behavior"]
-    assert behavior["PoseEstimationCamera1_2"]["nose"].starting_time == 600.0
+    assert behavior["PoseEstimationCamera1_2"]["whisker pad"].starting_time == 600.0
 
 
 def test_one_file_per_animal(script: Script, tmp_path: Path) -> None:
@@ -292,10 +317,10 @@ def test_one_file_per_animal(script: Script, tmp_path: Path) -> None:
     assert (white.subject.subject_id, white.subject.sex) == ("stranger", "F")
     for animal, nwbfile in enumerate((black, white)):
         behavior = nwbfile.processing["behavior"]
-        nose = behavior["PoseEstimation"]["nose"]
-        assert np.array_equal(nose.data[:, 0], numbers(100 * animal))
+        pad = behavior["PoseEstimation"]["whisker pad"]
+        assert np.array_equal(pad.data[:, 0], numbers(100 * animal))
         assert np.array_equal(
-            behavior["PoseEstimation_single"]["tail"].data[:, 1], numbers(200 + 10 + 1)
+            behavior["PoseEstimation_single"]["tail base"].data[:, 1], numbers(200 + 10 + 1)
         )
     assert all("CRITICAL" not in inspect(file) for file in files)
 
@@ -333,8 +358,8 @@ def test_one_animal_of_several(script: Script, tmp_path: Path) -> None:
         key, tmp_path / "s.nwb", timezone="UTC", individuals="white", subjects=subjects
     )
     assert file.name == "s.nwb"
-    nose = read(file).processing["behavior"]["PoseEstimation"]["nose"]
-    assert np.array_equal(nose.data[:, 0], numbers(100))
+    pad = read(file).processing["behavior"]["PoseEstimation"]["whisker pad"]
+    assert np.array_equal(pad.data[:, 0], numbers(100))
 
 
 # --- a lab's own file, a lab's own tables ---------------------------------------------------------
@@ -357,13 +382,13 @@ def test_a_lab_adds_poses_to_its_own_file(script: Script, tmp_path: Path) -> Non
     assert poses.device.description == "the lab's words"
     assert poses.source_video is video
     assert set(nwbfile.acquisition) == {"top"}
-    assert poses["nose"].starting_time == 3.0
+    assert poses["whisker pad"].starting_time == 3.0
     with pytest.raises(ParameterError, match="Give another label"):
         add_pose_to_nwb(nwbfile, key)
     with pynwb.NWBHDF5IO(str(tmp_path / "lab.nwb"), "w") as stream:
         stream.write(nwbfile)
-    nose = read(tmp_path / "lab.nwb").processing["behavior"]["PoseEstimation"]["nose"]
-    assert np.array_equal(nose.data[:, 0], numbers(0))
+    pad = read(tmp_path / "lab.nwb").processing["behavior"]["PoseEstimation"]["whisker pad"]
+    assert np.array_equal(pad.data[:, 0], numbers(0))
 
 
 CONNECT = """
@@ -433,8 +458,8 @@ def test_a_labs_own_tables_say_what_they_can(lab: Lab, tmp_path: Path) -> None:
     assert nwbfile.session_start_time.isoformat() == "2026-03-01T10:00:00+01:00"
     assert "animal a1, day 2026-03-01" in nwbfile.session_description
     assert (nwbfile.devices["3_top"].description) == "lens: 12 mm"
-    nose = nwbfile.processing["behavior"]["PoseEstimation"]["nose"]
-    assert np.array_equal(nose.data[:, 0], numbers(0))
+    pad = nwbfile.processing["behavior"]["PoseEstimation"]["whisker pad"]
+    assert np.array_equal(pad.data[:, 0], numbers(0))
 
 
 SESSIONS_WITH_IDS = """
@@ -488,7 +513,7 @@ def test_the_command(script: Script, tmp_path: Path, capsys: pytest.CaptureFixtu
     )
     command = [
         "export", "nwb", "--subject", script.session["subject"], "--session",
-        script.session["session_datetime"], "--recording", "1", "--model", "scripted",
+        script.session["session_datetime"], "--recording", "1", "--model", "nwb-model",
         "--metadata", str(metadata), "--starting-time", "2.5",
         "--output", str(tmp_path / "mouse.nwb"), "--json",
     ]  # fmt: skip
@@ -498,7 +523,7 @@ def test_the_command(script: Script, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out) == {"files": [str(tmp_path / "mouse.nwb")]}
     nwbfile = read(tmp_path / "mouse.nwb")
     assert (nwbfile.lab, nwbfile.subject.species) == ("Doe lab", "Mus musculus")
-    assert nwbfile.processing["behavior"]["PoseEstimation"]["nose"].starting_time == 2.5
+    assert nwbfile.processing["behavior"]["PoseEstimation"]["whisker pad"].starting_time == 2.5
     assert main([*command, "--timezone", "UTC"]) == 1
     assert "is there already" in capsys.readouterr().err
 

@@ -45,13 +45,22 @@ class Placement:
         folder: Folder of the NWB file, which links are relative to; None for absolute links.
         starting_time: Time of the recording's first frame, in seconds from the session's start;
             None takes it for the session's start, and the file says so.
-        timestamps: Time of each frame, s; overrides the recording's rate.
+        timestamps: Time of each frame, likewise; overrides the recording's rate.
+
+    Raises:
+        ParameterError: Both a starting time and timestamps are given.
     """
 
     label: str = ""
     folder: Path | None = None
     starting_time: float | None = None
     timestamps: Sequence[float] | npt.NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.starting_time is not None and self.timestamps is not None:
+            raise ParameterError(
+                "timestamps count from the session's start already; leave out starting_time."
+            )
 
     @property
     def offset(self) -> float:

@@ -6,6 +6,7 @@ import datetime
 import os
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from .estimation import Estimation
 from .fetching import fetch_estimation, fetch_session, find_session_key, pick_keys
 from .files import plan_files, write_files
 from .metadata import build_subject, check_session, find_start, read_zone
+from .names import name_objects
 from .objects import EXTRA
 from .subjects import describe_subjects, pick_animals, pick_one_animal
 
@@ -73,8 +75,8 @@ def export_pose_nwb(
         starting_time: When the recording started, in seconds from the session's start; of several
             recordings: recording_id -> seconds. Left out, recordings are taken to start with the
             session, and the file says so.
-        timestamps: Measured time of each frame of the recording, s; of several: recording_id ->
-            times. Left out, the recording's exact rate is written.
+        timestamps: Measured time of each frame of the recording, likewise from the session's start;
+            of several: recording_id -> times. Left out, the recording's exact rate is written.
         lab_key: Key of element-lab's ``Lab``, to name lab and institution.
         project_key: Key of its ``Project``.
         protocol_key: Key of its ``Protocol``.
@@ -97,7 +99,9 @@ def export_pose_nwb(
     start = find_start(session or {}, fetch_session(session_key), zone)
     zone = zone or start.tzinfo
     given = check_session(session or {}, zone)
-    estimations = [fetch_estimation(one, full_frame=full_frame) for one in keys]
+    estimations = _tell_cameras_apart(
+        [fetch_estimation(one, full_frame=full_frame) for one in keys]
+    )
     animals = pick_animals(estimations, individuals)
     files = plan_files(output_path, animals, overwrite)
     placements = _place(estimations, Path(output_path).parent, starting_time, timestamps)
@@ -168,6 +172,12 @@ def add_pose_to_nwb(
 
 
 # --- which times, which names ---------------------------------------------------------------------
+
+
+def _tell_cameras_apart(estimations: list[Estimation]) -> list[Estimation]:
+    """Name cameras so that NWB can hold the names and no two become one."""
+    names = name_objects(dict.fromkeys(one.camera for one in estimations))
+    return [replace(one, camera=names[one.camera]) for one in estimations]
 
 
 def _place(
