@@ -15,7 +15,6 @@ import pynwb
 import pytest
 import yaml
 
-from element_deeplabcut import model
 from element_deeplabcut.errors import MetadataError, ParameterError, PathError, QueryError
 from element_deeplabcut.export.nwb import add_pose_to_nwb, export_pose_nwb
 from workflow_deeplabcut.cli import main
@@ -160,7 +159,6 @@ def test_a_crop_is_undone_unless_asked_for(script: Script, tmp_path: Path) -> No
         assert np.array_equal(pad.data[:], wanted)
 
 
-@pytest.mark.skipif(not hasattr(model, "LabeledVideo"), reason="needs the table LabeledVideo")
 def test_the_labeled_video_is_linked(
     script: Script, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,7 +18,7 @@ from .. import database
 from .folder import DEFAULT_OUTPUT, DemoFolder
 
 PREFIX = "demo_"
-SCHEMAS = ("model", "train", "session", "subject", "lab")
+SCHEMAS = ("kinematics", "report", "model", "train", "session", "subject", "lab")
 PIPELINE = "workflow_deeplabcut.pipeline"
 _OVERRIDES = ("DATABASE_PREFIX", "DLC_ROOT_DATA_DIR", "DLC_PROCESSED_DATA_DIR")
 _LOCK_WAIT_S = 20

@@ -30,13 +30,13 @@ class Steps:
         self._titles = dict(titles)
         self._log_file = log_file
         self._started = time.perf_counter()
-        print(f"{'':5}{'step':<{TITLE_WIDTH}} seconds")
+        print(f"{'':7}{'step':<{TITLE_WIDTH}} seconds")
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[Callable[[str], None]]:
         """Time a step; the function it yields takes a few words on what came of it."""
         number = list(self._titles).index(name) + 1
-        head = f"{number}/{len(self._titles)}  {self._titles[name]:<{TITLE_WIDTH}}"
+        head = f"{number:>2}/{len(self._titles)}  {self._titles[name]:<{TITLE_WIDTH}}"
         notes: list[str] = []
         started = time.perf_counter()
         print(head, end="", flush=True)
@@ -56,7 +56,7 @@ class Steps:
     def finish(self) -> float:
         """Print the last line of the table and return the total (s)."""
         total = time.perf_counter() - self._started
-        print(f"{'':5}{'total':<{TITLE_WIDTH}} {total:7.1f}", flush=True)
+        print(f"{'':7}{'total':<{TITLE_WIDTH}} {total:7.1f}", flush=True)
         return total
 
 

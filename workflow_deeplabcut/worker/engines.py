@@ -9,8 +9,7 @@ from typing import Any
 from element_deeplabcut import model, train
 from element_deeplabcut.engines import list_engines
 from element_deeplabcut.errors import ParameterError
-
-ENGINES = ("pytorch", "tensorflow")
+from element_deeplabcut.params import ENGINES
 
 
 def restrict_to_engines(table: Any, engines: Iterable[str] | None = None) -> list[Any]:
