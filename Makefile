@@ -12,7 +12,7 @@ PATH ?= /usr/local/bin:/usr/bin:/bin
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check-real lint
+.PHONY: help setup demo test test-fast check-real drills bench lint
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -31,6 +31,13 @@ test-fast: setup  ## run the daily subset: no real DeepLabCut, no killed process
 
 check-real: setup  ## train on a real mouse and analyze its whole video (minutes)
 	$(PYTEST) -s tests/real
+
+drills: setup  ## put workers under a thousand faults and audit what is left (20 minutes)
+	OMP_NUM_THREADS=1 $(PY) -m tests.drills
+
+bench: setup  ## measure dispatch of jobs and drawing of videos, as ratios
+	OMP_NUM_THREADS=1 $(PY) -m benchmarks.dispatch
+	OMP_NUM_THREADS=1 $(PY) -m benchmarks.labeled_video
 
 lint: setup  ## check style, format and types
 	$(PY) -m ruff check .

@@ -250,10 +250,15 @@ def draw_speed(motion: Motion) -> Figure:
     """Draw the speed of the tracked animal over that of the real one."""
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     ax = figure.subplots()
-    ax.plot(motion.times, motion.true_speed, color=TRUTH, lw=4, label="truth")
-    ax.plot(motion.times, motion.speed, color="#1f5fd0", lw=1.2, label="from the tracked parts")
+    for number, file in enumerate(motion.files):
+        times = motion.times[file]
+        names = ("truth", "from the tracked parts") if number == 0 else ("_", "_")
+        ax.plot(times, motion.true_speed[file], color=TRUTH, lw=4, label=names[0])
+        ax.plot(times, motion.speed[file], color="#1f5fd0", lw=1.2, label=names[1])
+        if number:
+            ax.axvline(times[0], label="next file" if number == 1 else "_", **_NEXT_FILE)
     ax.set(xlabel="time (s)", ylabel=f"speed ({motion.unit}/s)", xlim=(0, motion.times[-1]))
-    ax.set_ylim(bottom=0)
-    ax.legend(loc="upper right")
+    ax.set_ylim(0, 1.25 * motion.true_speed.max())
+    ax.legend(loc="upper right", ncols=3)
     ax.set_title("Speed of the centroid of the body parts", loc="left")
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,12 +30,14 @@ class Motion:
         speed: Of the centroid of the tracked body parts, in `unit` per second.
         true_speed: Likewise, of where they truly were.
         unit: Unit of length.
+        files: Per file of the recording, which frames are its own.
     """
 
     times: npt.NDArray[np.float64]
     speed: npt.NDArray[np.floating[Any]]
     true_speed: npt.NDArray[np.float64]
     unit: str
+    files: tuple[slice, ...]
 
 
 def check_installed() -> None:
@@ -76,8 +79,12 @@ def measure(pipeline: ModuleType, key: dict[str, Any], track: Track) -> Motion:
     speed = table.xs("speed", axis=1, level=-1).iloc[:, 0].to_numpy()
     scale = float(settings.CALIBRATION["units_per_px"])
     true_path = track.true.mean(axis=1) * scale
-    true_speed = np.linalg.norm(np.gradient(true_path, 1 / track.fps, axis=0), axis=1)
-    return Motion(track.times, speed, true_speed, str(settings.CALIBRATION["unit"]))
+    bounds = (*track.first_frames, len(true_path))
+    files = tuple(slice(first, end) for first, end in pairwise(bounds))
+    # Two films of two walks: between them the animal did not move, it was somewhere else.
+    velocities = [np.gradient(true_path[file], 1 / track.fps, axis=0) for file in files]
+    true_speed = np.linalg.norm(np.concatenate(velocities), axis=1)
+    return Motion(track.times, speed, true_speed, str(settings.CALIBRATION["unit"]), files)
 
 
 def draw_video(pipeline: ModuleType, key: dict[str, Any], folder: DemoFolder) -> Path:

@@ -139,7 +139,7 @@ def _find_video(path: str, roots: Roots) -> Path:
 
 def _find_labeled_videos(pose: Pose, roots: Roots) -> tuple[Path, ...]:
     """Find the labeled videos, if there is one for each file of the recording."""
-    rows = (model.LabeledVideo.File & pose.key).fetch("file_id", "labeled_video_path")
+    rows = (model.LabeledVideo.File() & pose.key).fetch("file_id", "labeled_video_path")
     paths = dict(zip(*rows, strict=True))
     if not paths or not all(file.file_id in paths for file in pose.files):
         return ()
