@@ -36,8 +36,8 @@ drills: setup  ## put workers under a thousand faults and audit what is left (20
 	OMP_NUM_THREADS=1 $(PY) -m tests.drills
 
 bench: setup  ## measure dispatch of jobs and drawing of videos, as ratios
-	OMP_NUM_THREADS=1 $(PY) -m benchmarks.dispatch
-	OMP_NUM_THREADS=1 $(PY) -m benchmarks.labeled_video
+	OMP_NUM_THREADS=1 $(PY) benchmarks/dispatch.py
+	OMP_NUM_THREADS=1 $(PY) benchmarks/labeled_video.py
 
 lint: setup  ## check style, format and types
 	$(PY) -m ruff check .
