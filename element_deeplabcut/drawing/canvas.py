@@ -11,6 +11,7 @@ A blend is ``(old * (256 - cover) + colour * cover + 128) >> 8``, in 16 bit.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -162,55 +163,71 @@ def _blend(plane: Plane, left: int, top: int, keep: Weights, add: Weights) -> No
 # --- lines ----------------------------------------------------------------------------------------
 
 
-def draw_line(
-    canvas: Canvas, start: tuple[float, float], end: tuple[float, float], width: float, ink: Ink
-) -> None:
-    """Draw a straight line, or what of it is in the picture.
+def draw_lines(canvas: Canvas, ends: npt.ArrayLike, width: float, ink: Ink) -> None:
+    """Draw straight lines, or what of them is in the picture.
 
     Args:
         canvas: Where to.
-        start: x and y of one end, px.
-        end: x and y of the other.
+        ends: Shape (n_lines, 4): x and y of one end, x and y of the other, px.
         width: px.
         ink: Colour.
     """
-    _draw_line(canvas.luma, start, end, width, ink.yuv[0], ink.alpha)
+    full = np.asarray(ends, float).reshape(-1, 4)
+    _blend_lines([canvas.luma], full, width, ink.yuv[:1], ink.alpha)
     # Pixel centres of a plane at half resolution lie between two of the full one.
-    (x1, y1), (x2, y2) = start, end
-    half = ((x1 - 0.5) / 2, (y1 - 0.5) / 2), ((x2 - 0.5) / 2, (y2 - 0.5) / 2)
-    for plane, value in ((canvas.blue, ink.yuv[1]), (canvas.red, ink.yuv[2])):
-        _draw_line(plane, *half, width / 2, value, ink.alpha)
+    half = (full - 0.5) / 2
+    _blend_lines([canvas.blue, canvas.red], half, width / 2, ink.yuv[1:], ink.alpha)
 
 
-def _draw_line(
-    plane: Plane,
-    start: tuple[float, float],
-    end: tuple[float, float],
+def _blend_lines(
+    planes: Sequence[Plane],
+    ends: npt.NDArray[np.float64],
     width: float,
-    value: int,
+    values: Sequence[int],
     alpha: float,
 ) -> None:
-    """Walk along the line's longer axis, and cover a few pixels across at each step."""
-    (x1, y1), (x2, y2) = start, end
-    if abs(y2 - y1) > abs(x2 - x1):
-        plane, x1, y1, x2, y2 = plane.T, y1, x1, y2, x2
-    if x2 < x1:
-        x1, y1, x2, y2 = x2, y2, x1, y1
-    n_rows, n_columns = plane.shape
-    slope = (y2 - y1) / (x2 - x1) if x2 > x1 else 0.0
-    first, last = max(math.ceil(x1 - 0.5), 0), min(math.floor(x2 + 0.5), n_columns - 1)
-    columns = np.arange(first, last + 1)
-    if not columns.size:
+    """Walk along the longer axis of each line, and cover a few pixels across at each step."""
+    spans = np.abs(ends[:, 2:] - ends[:, :2])
+    is_steep = spans[:, 1] > spans[:, 0]
+    for steep in (False, True):
+        lines = ends[is_steep == steep]
+        if len(lines):
+            turned = lines[:, [1, 0, 3, 2]] if steep else lines
+            flat = [plane.T if steep else plane for plane in planes]
+            _blend_flat_lines(flat, turned, width, values, alpha)
+
+
+def _blend_flat_lines(
+    planes: Sequence[Plane],
+    ends: npt.NDArray[np.float64],
+    width: float,
+    values: Sequence[int],
+    alpha: float,
+) -> None:
+    """Blend lines that are at least as wide as high; all of them together, for speed."""
+    n_rows, n_columns = planes[0].shape
+    x1, y1, x2, y2 = ends.T
+    slopes = (y2 - y1) / np.where(x1 == x2, 1, x2 - x1)
+    firsts = np.maximum(np.ceil(np.minimum(x1, x2) - 0.5), 0).astype(np.intp)
+    lasts = np.minimum(np.floor(np.maximum(x1, x2) + 0.5), n_columns - 1).astype(np.intp)
+    counts = np.maximum(lasts - firsts + 1, 0)
+    total = int(counts.sum())
+    if not total:
         return
-    middle = y1 + slope * (columns - x1)
-    # Across the longer axis the line is wider than across itself.
-    half = width * math.sqrt(1 + slope * slope) / 2
-    across = np.arange(-math.ceil(half + 0.5), math.ceil(half + 0.5) + 1)
-    rows = np.rint(middle).astype(np.intp)[:, None] + across
-    cover = np.clip(half + 0.5 - np.abs(rows - middle[:, None]), 0, min(2 * half, 1)) * alpha
-    rows, columns = np.broadcast_arrays(rows, columns[:, None])
+    # One entry per step of each line.
+    line = np.repeat(np.arange(len(ends)), counts)
+    columns = np.arange(total) + np.repeat(firsts - np.r_[0, np.cumsum(counts)[:-1]], counts)
+    middle = (y1 - slopes * x1)[line] + slopes[line] * columns
+    # Across the longer axis a line is wider than across itself.
+    halves = (width / 2 * np.sqrt(1 + slopes * slopes))[line]
+    reach = math.ceil(width / math.sqrt(2) + 0.5)
+    rows = np.rint(middle)[:, None] + np.arange(-reach, reach + 1)
+    cover = halves[:, None] + 0.5 - np.abs(rows - middle[:, None])
+    np.clip(cover, 0, np.minimum(2 * halves, 1)[:, None], out=cover)
     inside = (cover > 0) & (rows >= 0) & (rows < n_rows)
-    rows, columns = rows[inside], columns[inside]
-    weight = np.rint(_FULL * cover[inside]).astype(np.uint16)
-    old = plane[rows, columns]
-    plane[rows, columns] = (old * (_FULL - weight) + weight * np.uint16(value) + 128) >> 8
+    columns = np.broadcast_to(columns[:, None], rows.shape)[inside]
+    rows = rows[inside].astype(np.intp)
+    weight = np.rint(_FULL * alpha * cover[inside]).astype(np.uint16)
+    for plane, value in zip(planes, values, strict=True):
+        old = plane[rows, columns]
+        plane[rows, columns] = (old * (_FULL - weight) + weight * np.uint16(value) + 128) >> 8

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .canvas import Canvas, Disc, Ink, draw_line, to_yuv
+from .canvas import Canvas, Disc, Ink, draw_lines, to_yuv
 from .style import DrawingStyle
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -82,8 +82,10 @@ class Overlay:
     def _draw_skeleton(
         self, canvas: Canvas, position: FloatArray, visible: npt.NDArray[np.bool_]
     ) -> None:
-        for one, other in self._style.skeleton:
-            for animal in (visible[one] & visible[other]).nonzero()[0]:
-                x1, y1 = position[one, animal].tolist()
-                x2, y2 = position[other, animal].tolist()
-                draw_line(canvas, (x1, y1), (x2, y2), self._line_width, self._line)
+        lines = [
+            (*position[one, animal].tolist(), *position[other, animal].tolist())
+            for one, other in self._style.skeleton
+            for animal in (visible[one] & visible[other]).nonzero()[0]
+        ]
+        if lines:
+            draw_lines(canvas, lines, self._line_width, self._line)

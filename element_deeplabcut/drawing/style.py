@@ -13,7 +13,7 @@ from ..pose.reading import pick_names
 
 DEFAULT_DOTSIZE, DEFAULT_ALPHA, DEFAULT_P_CUTOFF = 12, 0.7, 0.6  # those of a new config
 DEFAULT_SKELETON_COLOR = "white"
-DEFAULT_CRF = 23  # x264's own
+DEFAULT_CRF = 25
 _MAX_DENOMINATOR = 1001
 
 

@@ -115,4 +115,11 @@ def _add_key(figure: Figure) -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(color=color, label=name) for name, color in VERDICT_COLORS.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=3,
+        fontsize=9,
+        title="verdict on the body part, by all of its figures",
+        title_fontsize=9,
+    )

@@ -18,7 +18,7 @@ from element_deeplabcut.colors import name_colors
 from element_deeplabcut.compute.inference import RecordingFile
 from element_deeplabcut.compute.labeling import LabelingJob, check_pose, run_labeling
 from element_deeplabcut.drawing import draw_labeled_video, resolve_style
-from element_deeplabcut.drawing.canvas import Canvas, Disc, Ink, draw_line, to_yuv
+from element_deeplabcut.drawing.canvas import Canvas, Disc, Ink, draw_lines, to_yuv
 from element_deeplabcut.drawing.overlay import find_visible
 from element_deeplabcut.errors import ParameterError, QueryError, ResultError, VideoError
 from element_deeplabcut.linking import Roots
@@ -272,14 +272,14 @@ def test_what_is_outside_is_not_drawn(far: float) -> None:
     canvas = Canvas(*(np.zeros(size, np.uint8) for size in ((40, 40), (20, 20), (20, 20))))
     Disc(5, Ink((255, 255, 255))).draw(canvas, far, 20)
     Disc(5, Ink((255, 255, 255))).draw(canvas, 20, far)
-    draw_line(canvas, (far, 0), (far, 40), 2, Ink((255, 255, 255)))
+    draw_lines(canvas, [(far, 0, far, 40)], 2, Ink((255, 255, 255)))
     assert not canvas.luma.any()
 
 
 @pytest.mark.parametrize("end", [(35, 22), (22, 35), (3, 20), (20, 3), (20, 20), (500, -300)])
 def test_a_line_is_where_its_ends_are(end: tuple[float, float]) -> None:
     canvas = Canvas(*(np.zeros(size, np.uint8) for size in ((40, 40), (20, 20), (20, 20))))
-    draw_line(canvas, (20, 20), end, 2, Ink((255, 255, 255)))
+    draw_lines(canvas, [(20, 20, *end)], 2, Ink((255, 255, 255)))
     columns, rows = np.meshgrid(np.arange(40), np.arange(40))
     along = np.array(end, float) - 20
     length = max(np.hypot(*along), 1e-9)
