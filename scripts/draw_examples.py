@@ -29,8 +29,9 @@ def make_pose(positions: np.ndarray) -> Pose:
     random = np.random.default_rng(0)
     position = positions[:, :, None] + random.normal(0, 0.6, (*positions.shape[:2], 1, 2))
     likelihood = 1 - random.gamma(1, 0.01, position.shape[:3])
-    likelihood[120:150, 3] = random.uniform(0, 0.5, (30, 1))
-    position[120:150, 3] += random.normal(0, 12, (30, 1, 2))
+    likelihood[120:165, 3] = random.uniform(0, 0.5, (45, 1))
+    position[120:165, 3] += random.normal(0, 12, (45, 1, 2))
+    position[[40, 41, 90, 200], 1] += (60, 0)  # mistaken for something else, and sure of it
     return Pose(
         position, likelihood, np.arange(len(positions)), synthetic.BODY_PARTS, rate=Fraction(30),
         width=200, height=200, p_cutoff=0.6, skeleton=synthetic.SKELETON,

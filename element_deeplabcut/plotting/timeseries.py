@@ -71,18 +71,13 @@ def plot_timeseries(
     """
     chosen = select(pose, body_parts, individuals)
     cutoff = check_cutoff(p_cutoff, pose)
-    lines = [
-        _Line(
-            f"{animal} {part}".strip(),
-            color,
-            _DASHES[i % len(_DASHES)],
-            *mask_untrusted(pose, i, k, cutoff).T,
-            likelihood=np.asarray(pose.likelihood[:, k, i], float),
-        )
-        for color, (animal, part, i, k) in zip(
-            _color_lines(pose, chosen, colormap), chosen, strict=True
-        )
-    ]
+    colors = color_parts(pose, colormap)
+    lines = []
+    for animal, part, i, k in chosen:
+        x, y = mask_untrusted(pose, i, k, cutoff).T
+        likelihood = np.asarray(pose.likelihood[:, k, i], float)
+        name, dashes = f"{animal} {part}".strip(), _DASHES[i % len(_DASHES)]
+        lines.append(_Line(name, colors[part], dashes, x, y, likelihood))
     draw = _draw_shared if len(lines) <= FEW else _draw_rows
     return draw(pose, lines, cutoff)
 
@@ -97,11 +92,6 @@ class _Line:
     x: npt.NDArray[Any]
     y: npt.NDArray[Any]
     likelihood: npt.NDArray[Any]
-
-
-def _color_lines(pose: Pose, chosen: Sequence[Any], colormap: str | None) -> list[str]:
-    colors = color_parts(pose, colormap)
-    return [colors[part] for _, part, *_ in chosen]
 
 
 def _make_time(pose: Pose) -> tuple[npt.NDArray[Any], str]:

@@ -124,8 +124,12 @@ def plot_trajectory(
 
 def _label_axes(figure: Figure, pose: Pose) -> None:
     unit = "px" if pose.unit == "px" else f"{pose.unit} unit"
-    figure.supxlabel(f"x ({unit}{describe_place(pose)})", fontsize=10)
-    figure.supylabel(f"y ({unit})", fontsize=10)
+    x, y = f"x ({unit}{describe_place(pose)})", f"y ({unit})"
+    if len(figure.axes) == 1:
+        figure.axes[0].set(xlabel=x, ylabel=y)
+    else:
+        figure.supxlabel(x, fontsize=10)
+        figure.supylabel(y, fontsize=10)
 
 
 def _size_panel(pose: Pose, background: npt.NDArray[Any] | None) -> tuple[float, float]:
