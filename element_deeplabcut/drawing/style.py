@@ -69,7 +69,7 @@ def resolve_style(
     """Complete the settings of a task by the model's config.
 
     Args:
-        settings: As `params.check_labeled_video_params` returns them.
+        settings: As `params.check_inference_params` returns them, under ``labeled_video``.
         config: The model's config: dotsize, alphavalue, pcutoff, colormap, skeleton and
             skeleton_color are taken from it where the settings do not name them.
         body_parts: All body parts of the model, in its order, which gives them their colours.

@@ -108,7 +108,7 @@ def _add_title(figure: Figure, verdict: Mapping[str, Any] | None) -> None:
 
     reason = textwrap.shorten(str(verdict.get("reason") or ""), 260, placeholder=" ...")
     title = textwrap.fill(f"{verdict['verdict']}  {reason}".strip(), 110)
-    figure.suptitle(title, color=VERDICT_COLORS[verdict["verdict"]], fontsize=10)
+    figure.suptitle(title, fontsize=10)
 
 
 def _add_key(figure: Figure) -> None:
