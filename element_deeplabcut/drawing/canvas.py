@@ -29,6 +29,7 @@ Weights = npt.NDArray[np.uint16]
 STEPS_PER_PX = 8
 _STEPS = 2 * STEPS_PER_PX  # within the two pixels that share a colour sample
 _FULL = 256
+_HALF = np.uint16(_FULL // 2)
 _CACHE_BYTES = 64 << 20
 
 BLACK = (16, 128, 128)
@@ -96,51 +97,60 @@ def view_plane(plane: Any) -> Plane:
 # --- dots -----------------------------------------------------------------------------------------
 
 
-class Disc:
-    """A dot of one size and ink, with a stamp for each place within a pixel."""
+class Stamps:
+    """How much dots of one size and opacity cover, for each place within a pixel.
 
-    def __init__(self, radius: float, ink: Ink) -> None:
+    Dots of all colours share them: most of a short video's time would go into making them.
+    """
+
+    def __init__(self, radius: float, alpha: float) -> None:
         self._radius = radius
-        self._ink = ink
+        self._alpha = alpha
         # From the even pixel left of the centre, so that the rim fits on either side.
-        self._reach = 2 * math.ceil((radius + 0.5) / 2)
-        size = 2 * self._reach + 4
-        # Bounded, so that large dots in many colours do not fill the memory.
-        self._capacity = max(1, _CACHE_BYTES // (64 * size * size))
-        self._stamps: dict[tuple[int, int], tuple[tuple[Weights, Weights], ...]] = {}
+        self.reach = 2 * math.ceil((radius + 0.5) / 2)
+        size = 2 * self.reach + 4
+        # Bounded, so that large dots do not fill the memory.
+        self._capacity = max(1, _CACHE_BYTES // (8 * size * size))
+        self._made: dict[tuple[int, int], tuple[Weights, Weights, Weights, Weights]] = {}
+
+    def get(self, place: tuple[int, int]) -> tuple[Weights, Weights, Weights, Weights]:
+        """Give what the old brightness is multiplied with, and the new; then those of colour."""
+        return self._made.get(place) or self._make(place)
+
+    def _make(self, place: tuple[int, int]) -> tuple[Weights, Weights, Weights, Weights]:
+        if len(self._made) >= self._capacity:
+            self._made.clear()
+        pixels = np.arange(-self.reach, self.reach + 4)
+        x, y = (pixels - steps / STEPS_PER_PX for steps in place)
+        distance = np.hypot(x[None, :], y[:, None])
+        cover = np.clip(self._radius + 0.5 - distance, 0, 1) * self._alpha
+        coarse = (cover[::2, ::2] + cover[1::2, ::2] + cover[::2, 1::2] + cover[1::2, 1::2]) / 4
+        fine, half = (np.rint(_FULL * c).astype(np.uint16) for c in (cover, coarse))
+        self._made[place] = (_FULL - fine, fine, _FULL - half, half)
+        return self._made[place]
+
+
+class Disc:
+    """A dot of one size and ink."""
+
+    def __init__(self, stamps: Stamps, yuv: tuple[int, int, int]) -> None:
+        self._stamps = stamps
+        self._luma, self._blue, self._red = (np.uint16(value) for value in yuv)
 
     def draw(self, canvas: Canvas, x: float, y: float) -> None:
         """Draw the dot at a place, or what of it is in the picture."""
         column, row = round(x * STEPS_PER_PX), round(y * STEPS_PER_PX)
-        left = 2 * (column // _STEPS) - self._reach
-        top = 2 * (row // _STEPS) - self._reach
-        place = (column % _STEPS, row % _STEPS)
-        stamps = self._stamps.get(place) or self._make(place)
-        _blend(canvas.luma, left, top, *stamps[0])
-        _blend(canvas.blue, left // 2, top // 2, *stamps[1])
-        _blend(canvas.red, left // 2, top // 2, *stamps[2])
-
-    def _make(self, place: tuple[int, int]) -> tuple[tuple[Weights, Weights], ...]:
-        if len(self._stamps) >= self._capacity:
-            self._stamps.clear()
-        pixels = np.arange(-self._reach, self._reach + 4)
-        x, y = (pixels - steps / STEPS_PER_PX for steps in place)
-        distance = np.hypot(x[None, :], y[:, None])
-        cover = np.clip(self._radius + 0.5 - distance, 0, 1) * self._ink.alpha
-        coarse = (cover[::2, ::2] + cover[1::2, ::2] + cover[::2, 1::2] + cover[1::2, 1::2]) / 4
-        covers = (cover, coarse, coarse)
-        stamps = tuple(_weigh(c, v) for c, v in zip(covers, self._ink.yuv, strict=True))
-        self._stamps[place] = stamps
-        return stamps
+        left = 2 * (column // _STEPS) - self._stamps.reach
+        top = 2 * (row // _STEPS) - self._stamps.reach
+        keep, add, coarse_keep, coarse_add = self._stamps.get((column % _STEPS, row % _STEPS))
+        _blend(canvas.luma, left, top, keep, add, self._luma)
+        _blend(canvas.blue, left // 2, top // 2, coarse_keep, coarse_add, self._blue)
+        _blend(canvas.red, left // 2, top // 2, coarse_keep, coarse_add, self._red)
 
 
-def _weigh(cover: npt.NDArray[np.float64], value: int) -> tuple[Weights, Weights]:
-    """Give what the old pixel is multiplied with, and what is added."""
-    weight = np.rint(_FULL * cover).astype(np.uint16)
-    return _FULL - weight, weight * np.uint16(value) + np.uint16(_FULL // 2)
-
-
-def _blend(plane: Plane, left: int, top: int, keep: Weights, add: Weights) -> None:
+def _blend(
+    plane: Plane, left: int, top: int, keep: Weights, add: Weights, value: np.uint16
+) -> None:
     height, width = plane.shape
     rows, columns = keep.shape
     if left < 0 or top < 0 or left + columns > width or top + rows > height:
@@ -155,7 +165,8 @@ def _blend(plane: Plane, left: int, top: int, keep: Weights, add: Weights) -> No
         rows, columns = keep.shape
     part = plane[top : top + rows, left : left + columns]
     mixed = part * keep
-    mixed += add
+    mixed += add * value
+    mixed += _HALF
     mixed >>= 8
     part[...] = mixed
 
