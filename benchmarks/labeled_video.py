@@ -5,9 +5,9 @@ Usage: ``python benchmarks/labeled_video.py [--frames N] [--size WxH] [--cores N
 
 Each side runs in a process of its own, which may use the same number of cores, in turn; what is
 timed is the call, without the imports; on a busy machine the processor time tells more than the
-clock. Both draw the same points with the same dots (and trail
-and skeleton, if asked for) into every frame of the same file. Before a time is printed, both results are decoded: they
-must have as many frames as the original, and a dot of the right colour where it belongs.
+clock. Both draw the same points with the same dots (and trail and skeleton, if asked for) into
+every frame of the same file. Before a time is printed, both results are decoded: they must have as
+many frames as the original, and a dot of the right colour where it belongs.
 """
 
 from __future__ import annotations
