@@ -1,12 +1,13 @@
 """Labeled video: this package beside DeepLabCut's ``create_labeled_video``, on the same video.
 
-Usage: ``python benchmarks/labeled_video.py [--frames N] [--size WxH] [--cores N] [--repeats N]``
+Usage: ``python benchmarks/labeled_video.py [--frames N] [--size WxH] [--cores N] [--repeats N]
+[--skeleton] [--trail N]``
 
 Each side runs in a process of its own, which may use the same number of cores, in turn; what is
 timed is the call, without the imports; on a busy machine the processor time tells more than the
-clock. Both draw the same points with the same dots, trail and
-skeleton into every frame of the same file. Before a time is printed, both results are decoded: they
-must have as many frames as the original, and a dot of the right colour where it belongs.
+clock. Both draw the same points with the same dots (and trail and skeleton, if asked for) into
+every frame of the same file. Before a time is printed, both results are decoded: they must have as
+many frames as the original, and a dot of the right colour where it belongs.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--trail", type=int, default=0)
+    parser.add_argument("--skeleton", action="store_true")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -134,6 +136,7 @@ def start_side(side: str, options: argparse.Namespace, folder: Path) -> dict[str
         "taskset", "-c", cores, sys.executable, __file__, "--side", side, "--folder", str(folder),
         "--cores", str(options.cores), "--frames", str(options.frames),
         "--trail", str(options.trail),
+        *(["--skeleton"] if options.skeleton else []),
     ]  # fmt: skip
     answer = subprocess.run(
         command,
@@ -168,7 +171,7 @@ def prepare_ours(options: argparse.Namespace) -> tuple[Callable[[], object], str
 
     config = {**SETTINGS, "skeleton": synthetic.SKELETON}
     style = resolve_style(
-        {"draw_skeleton": True, "alphavalue": 1.0, "trailpoints": options.trail},
+        {"draw_skeleton": options.skeleton, "alphavalue": 1.0, "trailpoints": options.trail},
         config,
         synthetic.BODY_PARTS,
     )
@@ -201,7 +204,7 @@ def prepare_deeplabcut(options: argparse.Namespace) -> tuple[Callable[[], object
                 str(config),
                 [str(options.folder / "mouse.mp4")],
                 init_weights="known",
-                draw_skeleton=True,
+                draw_skeleton=options.skeleton,
                 trailpoints=options.trail,
                 overwrite=True,
             )

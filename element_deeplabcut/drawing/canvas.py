@@ -11,6 +11,7 @@ A blend is ``(old * (256 - cover) + colour * cover + 128) >> 8``, in 16 bit.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ Weights = npt.NDArray[np.uint16]
 STEPS_PER_PX = 8
 _STEPS = 2 * STEPS_PER_PX  # within the two pixels that share a colour sample
 _FULL = 256
+_HALF = np.uint16(_FULL // 2)
 _CACHE_BYTES = 64 << 20
 
 BLACK = (16, 128, 128)
@@ -95,51 +97,60 @@ def view_plane(plane: Any) -> Plane:
 # --- dots -----------------------------------------------------------------------------------------
 
 
-class Disc:
-    """A dot of one size and ink, with a stamp for each place within a pixel."""
+class Stamps:
+    """How much dots of one size and opacity cover, for each place within a pixel.
 
-    def __init__(self, radius: float, ink: Ink) -> None:
+    Dots of all colours share them: most of a short video's time would go into making them.
+    """
+
+    def __init__(self, radius: float, alpha: float) -> None:
         self._radius = radius
-        self._ink = ink
+        self._alpha = alpha
         # From the even pixel left of the centre, so that the rim fits on either side.
-        self._reach = 2 * math.ceil((radius + 0.5) / 2)
-        size = 2 * self._reach + 4
-        # Bounded, so that large dots in many colours do not fill the memory.
-        self._capacity = max(1, _CACHE_BYTES // (64 * size * size))
-        self._stamps: dict[tuple[int, int], tuple[tuple[Weights, Weights], ...]] = {}
+        self.reach = 2 * math.ceil((radius + 0.5) / 2)
+        size = 2 * self.reach + 4
+        # Bounded, so that large dots do not fill the memory.
+        self._capacity = max(1, _CACHE_BYTES // (8 * size * size))
+        self._made: dict[tuple[int, int], tuple[Weights, Weights, Weights, Weights]] = {}
+
+    def get(self, place: tuple[int, int]) -> tuple[Weights, Weights, Weights, Weights]:
+        """Give what the old brightness is multiplied with, and the new; then those of colour."""
+        return self._made.get(place) or self._make(place)
+
+    def _make(self, place: tuple[int, int]) -> tuple[Weights, Weights, Weights, Weights]:
+        if len(self._made) >= self._capacity:
+            self._made.clear()
+        pixels = np.arange(-self.reach, self.reach + 4)
+        x, y = (pixels - steps / STEPS_PER_PX for steps in place)
+        distance = np.hypot(x[None, :], y[:, None])
+        cover = np.clip(self._radius + 0.5 - distance, 0, 1) * self._alpha
+        coarse = (cover[::2, ::2] + cover[1::2, ::2] + cover[::2, 1::2] + cover[1::2, 1::2]) / 4
+        fine, half = (np.rint(_FULL * c).astype(np.uint16) for c in (cover, coarse))
+        self._made[place] = (_FULL - fine, fine, _FULL - half, half)
+        return self._made[place]
+
+
+class Disc:
+    """A dot of one size and ink."""
+
+    def __init__(self, stamps: Stamps, yuv: tuple[int, int, int]) -> None:
+        self._stamps = stamps
+        self._luma, self._blue, self._red = (np.uint16(value) for value in yuv)
 
     def draw(self, canvas: Canvas, x: float, y: float) -> None:
         """Draw the dot at a place, or what of it is in the picture."""
         column, row = round(x * STEPS_PER_PX), round(y * STEPS_PER_PX)
-        left = 2 * (column // _STEPS) - self._reach
-        top = 2 * (row // _STEPS) - self._reach
-        place = (column % _STEPS, row % _STEPS)
-        stamps = self._stamps.get(place) or self._make(place)
-        _blend(canvas.luma, left, top, *stamps[0])
-        _blend(canvas.blue, left // 2, top // 2, *stamps[1])
-        _blend(canvas.red, left // 2, top // 2, *stamps[2])
-
-    def _make(self, place: tuple[int, int]) -> tuple[tuple[Weights, Weights], ...]:
-        if len(self._stamps) >= self._capacity:
-            self._stamps.clear()
-        pixels = np.arange(-self._reach, self._reach + 4)
-        x, y = (pixels - steps / STEPS_PER_PX for steps in place)
-        distance = np.hypot(x[None, :], y[:, None])
-        cover = np.clip(self._radius + 0.5 - distance, 0, 1) * self._ink.alpha
-        coarse = (cover[::2, ::2] + cover[1::2, ::2] + cover[::2, 1::2] + cover[1::2, 1::2]) / 4
-        covers = (cover, coarse, coarse)
-        stamps = tuple(_weigh(c, v) for c, v in zip(covers, self._ink.yuv, strict=True))
-        self._stamps[place] = stamps
-        return stamps
+        left = 2 * (column // _STEPS) - self._stamps.reach
+        top = 2 * (row // _STEPS) - self._stamps.reach
+        keep, add, coarse_keep, coarse_add = self._stamps.get((column % _STEPS, row % _STEPS))
+        _blend(canvas.luma, left, top, keep, add, self._luma)
+        _blend(canvas.blue, left // 2, top // 2, coarse_keep, coarse_add, self._blue)
+        _blend(canvas.red, left // 2, top // 2, coarse_keep, coarse_add, self._red)
 
 
-def _weigh(cover: npt.NDArray[np.float64], value: int) -> tuple[Weights, Weights]:
-    """Give what the old pixel is multiplied with, and what is added."""
-    weight = np.rint(_FULL * cover).astype(np.uint16)
-    return _FULL - weight, weight * np.uint16(value) + np.uint16(_FULL // 2)
-
-
-def _blend(plane: Plane, left: int, top: int, keep: Weights, add: Weights) -> None:
+def _blend(
+    plane: Plane, left: int, top: int, keep: Weights, add: Weights, value: np.uint16
+) -> None:
     height, width = plane.shape
     rows, columns = keep.shape
     if left < 0 or top < 0 or left + columns > width or top + rows > height:
@@ -154,7 +165,8 @@ def _blend(plane: Plane, left: int, top: int, keep: Weights, add: Weights) -> No
         rows, columns = keep.shape
     part = plane[top : top + rows, left : left + columns]
     mixed = part * keep
-    mixed += add
+    mixed += add * value
+    mixed += _HALF
     mixed >>= 8
     part[...] = mixed
 
@@ -162,55 +174,71 @@ def _blend(plane: Plane, left: int, top: int, keep: Weights, add: Weights) -> No
 # --- lines ----------------------------------------------------------------------------------------
 
 
-def draw_line(
-    canvas: Canvas, start: tuple[float, float], end: tuple[float, float], width: float, ink: Ink
-) -> None:
-    """Draw a straight line, or what of it is in the picture.
+def draw_lines(canvas: Canvas, ends: npt.ArrayLike, width: float, ink: Ink) -> None:
+    """Draw straight lines, or what of them is in the picture.
 
     Args:
         canvas: Where to.
-        start: x and y of one end, px.
-        end: x and y of the other.
+        ends: Shape (n_lines, 4): x and y of one end, x and y of the other, px.
         width: px.
         ink: Colour.
     """
-    _draw_line(canvas.luma, start, end, width, ink.yuv[0], ink.alpha)
+    full = np.asarray(ends, float).reshape(-1, 4)
+    _blend_lines([canvas.luma], full, width, ink.yuv[:1], ink.alpha)
     # Pixel centres of a plane at half resolution lie between two of the full one.
-    (x1, y1), (x2, y2) = start, end
-    half = ((x1 - 0.5) / 2, (y1 - 0.5) / 2), ((x2 - 0.5) / 2, (y2 - 0.5) / 2)
-    for plane, value in ((canvas.blue, ink.yuv[1]), (canvas.red, ink.yuv[2])):
-        _draw_line(plane, *half, width / 2, value, ink.alpha)
+    half = (full - 0.5) / 2
+    _blend_lines([canvas.blue, canvas.red], half, width / 2, ink.yuv[1:], ink.alpha)
 
 
-def _draw_line(
-    plane: Plane,
-    start: tuple[float, float],
-    end: tuple[float, float],
+def _blend_lines(
+    planes: Sequence[Plane],
+    ends: npt.NDArray[np.float64],
     width: float,
-    value: int,
+    values: Sequence[int],
     alpha: float,
 ) -> None:
-    """Walk along the line's longer axis, and cover a few pixels across at each step."""
-    (x1, y1), (x2, y2) = start, end
-    if abs(y2 - y1) > abs(x2 - x1):
-        plane, x1, y1, x2, y2 = plane.T, y1, x1, y2, x2
-    if x2 < x1:
-        x1, y1, x2, y2 = x2, y2, x1, y1
-    n_rows, n_columns = plane.shape
-    slope = (y2 - y1) / (x2 - x1) if x2 > x1 else 0.0
-    first, last = max(math.ceil(x1 - 0.5), 0), min(math.floor(x2 + 0.5), n_columns - 1)
-    columns = np.arange(first, last + 1)
-    if not columns.size:
+    """Walk along the longer axis of each line, and cover a few pixels across at each step."""
+    spans = np.abs(ends[:, 2:] - ends[:, :2])
+    is_steep = spans[:, 1] > spans[:, 0]
+    for steep in (False, True):
+        lines = ends[is_steep == steep]
+        if len(lines):
+            turned = lines[:, [1, 0, 3, 2]] if steep else lines
+            flat = [plane.T if steep else plane for plane in planes]
+            _blend_flat_lines(flat, turned, width, values, alpha)
+
+
+def _blend_flat_lines(
+    planes: Sequence[Plane],
+    ends: npt.NDArray[np.float64],
+    width: float,
+    values: Sequence[int],
+    alpha: float,
+) -> None:
+    """Blend lines that are at least as wide as high; all of them together, for speed."""
+    n_rows, n_columns = planes[0].shape
+    x1, y1, x2, y2 = ends.T
+    slopes = (y2 - y1) / np.where(x1 == x2, 1, x2 - x1)
+    firsts = np.maximum(np.ceil(np.minimum(x1, x2) - 0.5), 0).astype(np.intp)
+    lasts = np.minimum(np.floor(np.maximum(x1, x2) + 0.5), n_columns - 1).astype(np.intp)
+    counts = np.maximum(lasts - firsts + 1, 0)
+    total = int(counts.sum())
+    if not total:
         return
-    middle = y1 + slope * (columns - x1)
-    # Across the longer axis the line is wider than across itself.
-    half = width * math.sqrt(1 + slope * slope) / 2
-    across = np.arange(-math.ceil(half + 0.5), math.ceil(half + 0.5) + 1)
-    rows = np.rint(middle).astype(np.intp)[:, None] + across
-    cover = np.clip(half + 0.5 - np.abs(rows - middle[:, None]), 0, min(2 * half, 1)) * alpha
-    rows, columns = np.broadcast_arrays(rows, columns[:, None])
+    # One entry per step of each line.
+    line = np.repeat(np.arange(len(ends)), counts)
+    columns = np.arange(total) + np.repeat(firsts - np.r_[0, np.cumsum(counts)[:-1]], counts)
+    middle = (y1 - slopes * x1)[line] + slopes[line] * columns
+    # Across the longer axis a line is wider than across itself.
+    halves = (width / 2 * np.sqrt(1 + slopes * slopes))[line]
+    reach = math.ceil(width / math.sqrt(2) + 0.5)
+    rows = np.rint(middle)[:, None] + np.arange(-reach, reach + 1)
+    cover = halves[:, None] + 0.5 - np.abs(rows - middle[:, None])
+    np.clip(cover, 0, np.minimum(2 * halves, 1)[:, None], out=cover)
     inside = (cover > 0) & (rows >= 0) & (rows < n_rows)
-    rows, columns = rows[inside], columns[inside]
-    weight = np.rint(_FULL * cover[inside]).astype(np.uint16)
-    old = plane[rows, columns]
-    plane[rows, columns] = (old * (_FULL - weight) + weight * np.uint16(value) + 128) >> 8
+    columns = np.broadcast_to(columns[:, None], rows.shape)[inside]
+    rows = rows[inside].astype(np.intp)
+    weight = np.rint(_FULL * alpha * cover[inside]).astype(np.uint16)
+    for plane, value in zip(planes, values, strict=True):
+        old = plane[rows, columns]
+        plane[rows, columns] = (old * (_FULL - weight) + weight * np.uint16(value) + 128) >> 8

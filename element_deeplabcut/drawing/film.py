@@ -30,8 +30,8 @@ CHUNK = 4096
 PROGRESS_EVERY = 25
 """Frames between two calls of a progress callback."""
 
-_ENCODER = {"preset": "ultrafast", "x264-params": "cabac=1:deblock=0,0"}
-"""x264's fastest preset, with the two savings it drops that cost little time: a third smaller."""
+_ENCODER = {"preset": "ultrafast", "x264-params": "deblock=0,0"}
+"""x264's fastest preset, with the deblocking it drops: cheap, and files are an eighth smaller."""
 
 _KEYFRAME_EVERY_S = 2
 """Seconds between pictures a player can jump to."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .canvas import Canvas, Disc, Ink, draw_line, to_yuv
+from .canvas import Canvas, Disc, Ink, Stamps, draw_lines, to_yuv
 from .style import DrawingStyle
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -42,16 +42,11 @@ class Overlay:
         self._style = style
         radius = max(style.dotsize, 0.5)
         trail_radius = max(radius * _TRAIL_SIZE, 0.5)
-        self._dots, self._trails = [], []
-        for colors in style.colors:
-            inks = [to_yuv(color, is_bt709=is_bt709) for color in colors]
-            self._dots.append([Disc(radius, Ink(ink, style.alpha)) for ink in inks])
-            self._trails.append(
-                [
-                    [Disc(trail_radius, Ink(ink, style.alpha * fade)) for fade in _FADES]
-                    for ink in inks
-                ]
-            )
+        dots = Stamps(radius, style.alpha)
+        trails = [Stamps(trail_radius, style.alpha * fade) for fade in _FADES]
+        yuvs = [[to_yuv(color, is_bt709=is_bt709) for color in row] for row in style.colors]
+        self._dots = [[Disc(dots, yuv) for yuv in row] for row in yuvs]
+        self._trails = [[[Disc(trail, yuv) for trail in trails] for yuv in row] for row in yuvs]
         self._line = Ink(to_yuv(style.skeleton_color, is_bt709=is_bt709), style.alpha)
         self._line_width = max(1.0, radius / 4)
 
@@ -82,8 +77,10 @@ class Overlay:
     def _draw_skeleton(
         self, canvas: Canvas, position: FloatArray, visible: npt.NDArray[np.bool_]
     ) -> None:
-        for one, other in self._style.skeleton:
-            for animal in (visible[one] & visible[other]).nonzero()[0]:
-                x1, y1 = position[one, animal].tolist()
-                x2, y2 = position[other, animal].tolist()
-                draw_line(canvas, (x1, y1), (x2, y2), self._line_width, self._line)
+        lines = [
+            (*position[one, animal].tolist(), *position[other, animal].tolist())
+            for one, other in self._style.skeleton
+            for animal in (visible[one] & visible[other]).nonzero()[0]
+        ]
+        if lines:
+            draw_lines(canvas, lines, self._line_width, self._line)

@@ -13,7 +13,7 @@ from ..pose.reading import pick_names
 
 DEFAULT_DOTSIZE, DEFAULT_ALPHA, DEFAULT_P_CUTOFF = 12, 0.7, 0.6  # those of a new config
 DEFAULT_SKELETON_COLOR = "white"
-DEFAULT_CRF = 23  # x264's own
+DEFAULT_CRF = 25
 _MAX_DENOMINATOR = 1001
 
 
@@ -69,7 +69,7 @@ def resolve_style(
     """Complete the settings of a task by the model's config.
 
     Args:
-        settings: As `params.check_labeled_video_params` returns them.
+        settings: As `params.check_inference_params` returns them, under ``labeled_video``.
         config: The model's config: dotsize, alphavalue, pcutoff, colormap, skeleton and
             skeleton_color are taken from it where the settings do not name them.
         body_parts: All body parts of the model, in its order, which gives them their colours.

@@ -30,7 +30,7 @@ class LabeledVideo(DistinctJobs, dj.Computed):
     """Copy of a recording with its poses drawn in, which plays in every browser.
 
     Drawn on request only: for tasks whose ``pose_estimation_params`` hold ``labeled_video`` (True,
-    or settings; see `params.check_labeled_video_params`). Ask for it when the task is queued
+    or settings; see `vocabulary.LABELED_VIDEO`). Ask for it when the task is queued
     (``PoseEstimationTask.generate(key, params={"labeled_video": True})``) or any time later with
     `request`. To change how it is drawn, delete the row, request again and populate; poses and
     their task stay as they are.

@@ -80,7 +80,7 @@ def _draw(ax: Axes, curve: LearningCurve, column: str, label: str, **style: Any)
         return
     values = curve.columns[column]
     measured = ~np.isnan(values)
-    marks = {"marker": "o", "ms": 4} if measured.sum() <= _FEW else {}
+    marks: dict[str, Any] = {"marker": "o", "ms": 4} if measured.sum() <= _FEW else {}
     ax.plot(curve.steps[measured], values[measured], label=label or None, lw=1.4, **marks, **style)
 
 

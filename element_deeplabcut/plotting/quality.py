@@ -108,11 +108,18 @@ def _add_title(figure: Figure, verdict: Mapping[str, Any] | None) -> None:
 
     reason = textwrap.shorten(str(verdict.get("reason") or ""), 260, placeholder=" ...")
     title = textwrap.fill(f"{verdict['verdict']}  {reason}".strip(), 110)
-    figure.suptitle(title, color=VERDICT_COLORS[verdict["verdict"]], fontsize=10)
+    figure.suptitle(title, fontsize=10)
 
 
 def _add_key(figure: Figure) -> None:
     from matplotlib.patches import Patch
 
     handles = [Patch(color=color, label=name) for name, color in VERDICT_COLORS.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=3,
+        fontsize=9,
+        title="verdict on the body part, by all of its figures",
+        title_fontsize=9,
+    )

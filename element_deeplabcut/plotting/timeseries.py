@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from ..pose.data import Pose
 from .figures import (
     GREY,
+    TEST_COLOR,
     add_legend,
     check_cutoff,
     color_parts,
@@ -31,6 +33,9 @@ FEW = 6
 
 MAX_POINTS = 4000
 """Points of a line: more than a figure has pixels."""
+
+_DASHES = ("-", "--", "-.", ":")
+"""Of individuals that share axes."""
 
 _NEXT_FILE: dict[str, Any] = {"color": GREY, "lw": 0.8, "ls": ":"}
 
@@ -66,39 +71,27 @@ def plot_timeseries(
     """
     chosen = select(pose, body_parts, individuals)
     cutoff = check_cutoff(p_cutoff, pose)
-    lines = [
-        _Line(
-            f"{animal} {part}".strip(),
-            color,
-            *mask_untrusted(pose, i, k, cutoff).T,
-            np.asarray(pose.likelihood[:, k, i], float),
-        )
-        for color, (animal, part, i, k) in zip(
-            _color_lines(pose, chosen, colormap), chosen, strict=True
-        )
-    ]
+    colors = color_parts(pose, colormap)
+    lines = []
+    for animal, part, i, k in chosen:
+        x, y = mask_untrusted(pose, i, k, cutoff).T
+        likelihood = np.asarray(pose.likelihood[:, k, i], float)
+        name, dashes = f"{animal} {part}".strip(), _DASHES[i % len(_DASHES)]
+        lines.append(_Line(name, colors[part], dashes, x, y, likelihood))
     draw = _draw_shared if len(lines) <= FEW else _draw_rows
     return draw(pose, lines, cutoff)
 
 
+@dataclass(frozen=True, eq=False)
 class _Line:
-    """One trajectory to draw."""
+    """One trajectory to draw: its name, its look, and x, y and likelihood, shape (n_frames,)."""
 
-    def __init__(
-        self,
-        name: str,
-        color: str,
-        x: npt.NDArray[Any],
-        y: npt.NDArray[Any],
-        likelihood: npt.NDArray[Any],
-    ) -> None:
-        self.name, self.color = name, color
-        self.x, self.y, self.likelihood = x, y, likelihood
-
-
-def _color_lines(pose: Pose, chosen: Sequence[Any], colormap: str | None) -> list[str]:
-    colors = color_parts(pose, colormap)
-    return [colors[part] for _, part, *_ in chosen]
+    name: str
+    color: str
+    dashes: str
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    likelihood: npt.NDArray[Any]
 
 
 def _make_time(pose: Pose) -> tuple[npt.NDArray[Any], str]:
@@ -155,12 +148,14 @@ def _draw_shared(pose: Pose, lines: Sequence[_Line], cutoff: float) -> Figure:
 
     time, label = _make_time(pose)
     names = [line.name for line in lines]
-    handles = [Line2D([], [], color=line.color, lw=2, label=line.name) for line in lines]
+    handles = [
+        Line2D([], [], color=line.color, ls=line.dashes, lw=2, label=line.name) for line in lines
+    ]
     with new_figure(8.5 + legend_width([*names, f"p-cutoff {cutoff:g}"]), 6) as figure:
         axes = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1, 0.7))
         for line in lines:
             for ax, values in zip(axes, (line.x, line.y, line.likelihood), strict=True):
-                _plot(ax, pose, time, values, color=line.color, lw=1)
+                _plot(ax, pose, time, values, color=line.color, ls=line.dashes, lw=1)
         place = describe_place(pose)
         for ax, name in zip(axes, "xy", strict=False):
             ax.set_ylabel(f"{name} ({pose.unit}{place})")
@@ -233,5 +228,5 @@ def _draw_likelihoods(
         image, aspect="auto", cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest"
     )
     bar = figure.colorbar(shown, ax=ax, label="likelihood", shrink=0.6)
-    bar.ax.axhline(cutoff, color=GREY, lw=1.5)
+    bar.ax.axhline(cutoff, color=TEST_COLOR, lw=1.5)
     ax.set_title(f"likelihood (p-cutoff {cutoff:g})")

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL = 5.2  # inches
-_MANY_COLUMNS = 3
+_PART_SCALE = 0.42
+_ANIMAL_COLUMNS, _PART_COLUMNS = 3, 6
+
+MANY = 8
+"""With more body parts than this, each gets a panel: their paths would cover each other."""
 
 
 def read_background(video: str | os.PathLike[str], frame: int = 0) -> npt.NDArray[np.uint8]:
@@ -67,6 +71,8 @@ def plot_trajectory(
 ) -> Figure:
     """Draw the paths of body parts in the picture, one panel per individual.
 
+    Of more than eight body parts, each gets a panel of its own.
+
     Args:
         pose: As ``PoseEstimation.get_pose`` returns it.
         body_parts: One name or several; None for all.
@@ -88,27 +94,42 @@ def plot_trajectory(
     chosen = select(pose, body_parts, individuals)
     cutoff = check_cutoff(p_cutoff, pose)
     colors = color_parts(pose, colormap)
-    animals = list(dict.fromkeys(animal for animal, *_ in chosen))
     names = list(dict.fromkeys(part for _, part, *_ in chosen))
-    columns = min(len(animals), _MANY_COLUMNS)
-    rows = -(-len(animals) // columns)
-    width, height = _size_panel(pose, background)
-    shown = "px" if pose.unit == "px" else f"{pose.unit} unit"
-    with new_figure(columns * width + legend_width(names), rows * height + 0.4) as figure:
+    by_part = len(names) > MANY
+    panels: dict[str, list[Any]] = {}
+    for animal, part, i, k in chosen:
+        title = f"{animal} {part}".strip() if by_part else animal
+        path = (mask_untrusted(pose, i, k, cutoff), colors[part])
+        panels.setdefault(title, []).append(path)
+    columns = min(len(panels), _PART_COLUMNS if by_part else _ANIMAL_COLUMNS)
+    rows = -(-len(panels) // columns)
+    width, height = (_PART_SCALE if by_part else 1) * np.array(_size_panel(pose, background))
+    beside = 0 if by_part else legend_width(names)
+    with new_figure(columns * width + beside, rows * height + 0.4) as figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        for ax, animal in zip(grid, animals, strict=False):
+        for ax, (title, paths) in zip(grid, panels.items(), strict=False):
             if background is not None:
                 ax.imshow(background, cmap="gray", alpha=0.6)
-            for _, part, i, k in (each for each in chosen if each[0] == animal):
-                _draw_path(ax, pose, mask_untrusted(pose, i, k, cutoff), colors[part])
+            for position, color in paths:
+                _draw_path(ax, pose, position, color)
             _frame_picture(ax, pose, background)
-            ax.set_title(animal)
-            ax.set_xlabel(f"x ({shown}{describe_place(pose)})")
-            ax.set_ylabel(f"y ({shown})")
-        for ax in grid[len(animals) :]:
+            ax.set_title(title, fontsize=8 if by_part else 10)
+        for ax in grid[len(panels) :]:
             ax.set_visible(False)
-        add_legend(figure, [_handle(colors[name], name) for name in names])
+        _label_axes(figure, pose)
+        if not by_part:
+            add_legend(figure, [_handle(colors[name], name) for name in names])
         return figure
+
+
+def _label_axes(figure: Figure, pose: Pose) -> None:
+    unit = "px" if pose.unit == "px" else f"{pose.unit} unit"
+    x, y = f"x ({unit}{describe_place(pose)})", f"y ({unit})"
+    if len(figure.axes) == 1:
+        figure.axes[0].set(xlabel=x, ylabel=y)
+    else:
+        figure.supxlabel(x, fontsize=10)
+        figure.supylabel(y, fontsize=10)
 
 
 def _size_panel(pose: Pose, background: npt.NDArray[Any] | None) -> tuple[float, float]:

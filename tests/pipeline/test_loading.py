@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from element_deeplabcut.colors import name_colors
 from element_deeplabcut.errors import (
     EngineError,
     ModelError,
@@ -37,6 +39,7 @@ from ..dlc_results import (
     write_meta,
     write_table,
 )
+from ..labeled_dots import find_dots
 
 N_FRAMES = 12
 PARTS = list(synthetic.BODY_PARTS)
@@ -598,3 +601,42 @@ def test_results_of_the_real_engine(
     filtered.unlink()
     csv = pd.read_csv(filtered.with_suffix(".csv"), header=[0, 1, 2], index_col=0)
     same(load(filtered=True), csv)
+
+
+# --- labeled videos -------------------------------------------------------------------------------
+
+
+def test_loaded_poses_of_several_animals_are_drawn(shelf: Shelf) -> None:
+    """Each animal in its colour; here one point each, far from the other."""
+    written = make_table(
+        MULTI, PARTS[:2], N_FRAMES, individuals=["mus1", "mus2"], unique=["corner"]
+    )
+    written[:] = np.nan
+    for animal, x in (("mus1", 40.25), ("mus2", 150.5)):
+        place = (MULTI, animal, PARTS[0])
+        written[[(*place, "x"), (*place, "y"), (*place, "likelihood")]] = (x, 90.75, 1.0)
+    write_table(written, shelf.folder / f"a{MULTI}_el.h5", "tracks")
+    settings = {"color_by": "individual", "keypoints_only": True, "dotsize": 5, "alphavalue": 1}
+    key = shelf.load("several", "a", labeled_video={**settings, "crf": 5, "colormap": "rainbow"})
+    tables = shelf.lab.pipeline.model
+    tables.LabeledVideo.populate(key)
+    (path,) = tables.LabeledVideo.get_paths(key)
+    pose = tables.PoseEstimation.get_pose(key)
+    colors = name_colors(pose.individuals, "rainbow")
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == N_FRAMES
+    for frame in frames:
+        dots = find_dots(frame, colors)
+        assert np.allclose(dots["mus1"], (40.25, 90.75), atol=0.2)
+        assert np.allclose(dots["mus2"], (150.5, 90.75), atol=0.2)
+        assert np.isnan(dots["single"]).all()
+
+
+def test_three_dimensional_poses_are_not_drawn(shelf: Shelf) -> None:
+    written = make_table(TF, PARTS, N_FRAMES, coords=("x", "y", "z"))
+    write_table(written, shelf.folder / f"a{TF}.h5")
+    key = shelf.load("tf", "a", labeled_video=True)
+    with pytest.raises(ResultError, match="three-dimensional"):
+        shelf.lab.pipeline.model.LabeledVideo.populate(key)
+    assert not shelf.lab.pipeline.model.LabeledVideo & key

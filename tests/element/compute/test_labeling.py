@@ -18,7 +18,7 @@ from element_deeplabcut.colors import name_colors
 from element_deeplabcut.compute.inference import RecordingFile
 from element_deeplabcut.compute.labeling import LabelingJob, check_pose, run_labeling
 from element_deeplabcut.drawing import draw_labeled_video, resolve_style
-from element_deeplabcut.drawing.canvas import Canvas, Disc, Ink, draw_line, to_yuv
+from element_deeplabcut.drawing.canvas import Canvas, Disc, Ink, Stamps, draw_lines, to_yuv
 from element_deeplabcut.drawing.overlay import find_visible
 from element_deeplabcut.errors import ParameterError, QueryError, ResultError, VideoError
 from element_deeplabcut.linking import Roots
@@ -257,7 +257,7 @@ def test_the_skeleton_links_visible_points(tmp_path: Path) -> None:
 def test_a_disc_covers_its_area(place: tuple[float, float], radius: float) -> None:
     """Coverage by area, computed from a picture drawn 16 times as large."""
     canvas = Canvas(*(np.zeros(size, np.uint8) for size in ((40, 40), (20, 20), (20, 20))))
-    Disc(radius, Ink((255, 255, 255))).draw(canvas, *place)
+    Disc(Stamps(radius, 1), (255, 255, 255)).draw(canvas, *place)
     fine = (np.arange(40 * 16) + 0.5) / 16 - 0.5
     inside = np.hypot(fine[None] - place[0], fine[:, None] - place[1]) <= radius
     expected = inside.reshape(40, 16, 40, 16).mean(axis=(1, 3))
@@ -270,16 +270,16 @@ def test_a_disc_covers_its_area(place: tuple[float, float], radius: float) -> No
 @pytest.mark.parametrize("far", [1e6, -1e6, 47, -47])
 def test_what_is_outside_is_not_drawn(far: float) -> None:
     canvas = Canvas(*(np.zeros(size, np.uint8) for size in ((40, 40), (20, 20), (20, 20))))
-    Disc(5, Ink((255, 255, 255))).draw(canvas, far, 20)
-    Disc(5, Ink((255, 255, 255))).draw(canvas, 20, far)
-    draw_line(canvas, (far, 0), (far, 40), 2, Ink((255, 255, 255)))
+    Disc(Stamps(5, 1), (255, 255, 255)).draw(canvas, far, 20)
+    Disc(Stamps(5, 1), (255, 255, 255)).draw(canvas, 20, far)
+    draw_lines(canvas, [(far, 0, far, 40)], 2, Ink((255, 255, 255)))
     assert not canvas.luma.any()
 
 
 @pytest.mark.parametrize("end", [(35, 22), (22, 35), (3, 20), (20, 3), (20, 20), (500, -300)])
 def test_a_line_is_where_its_ends_are(end: tuple[float, float]) -> None:
     canvas = Canvas(*(np.zeros(size, np.uint8) for size in ((40, 40), (20, 20), (20, 20))))
-    draw_line(canvas, (20, 20), end, 2, Ink((255, 255, 255)))
+    draw_lines(canvas, [(20, 20, *end)], 2, Ink((255, 255, 255)))
     columns, rows = np.meshgrid(np.arange(40), np.arange(40))
     along = np.array(end, float) - 20
     length = max(np.hypot(*along), 1e-9)
