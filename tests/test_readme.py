@@ -36,7 +36,7 @@ def test_the_two_commands_are_targets() -> None:
 @pytest.mark.dlc
 def test_the_pipeline_of_the_readme_runs(lab: Lab, tmp_path: Path) -> None:
     """With a tiny network from random weights, because tests have no network to download over."""
-    (code,) = code_blocks("python")
+    code = "\n".join(code_blocks("python"))
     root = tmp_path / "data"
     (root / "videos").mkdir(parents=True)
     (root / "reaching-Ada-2026-01-01").symlink_to(lab.config.parent)
@@ -57,7 +57,9 @@ def test_the_pipeline_of_the_readme_runs(lab: Lab, tmp_path: Path) -> None:
         "DJ_PASS": lab.server.password,
     }
     result = subprocess.run(
-        [sys.executable, "-c", f"{connect}{code}\nprint(poses.shape)"],
+        [sys.executable, "-c", f"{connect}{code}\nprint(poses.shape, motion.shape)"],
         env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert "(100, 12)" in result.stdout, result.stderr
+    assert "(100, 12) (100, 6)" in result.stdout, result.stderr
+    for file in ("nose.csv", "nose.png", "mouse1.nwb"):
+        assert (tmp_path / file).stat().st_size > 0
