@@ -258,7 +258,7 @@ def draw_speed(motion: Motion) -> Figure:
         if number:
             ax.axvline(times[0], label="next file" if number == 1 else "_", **_NEXT_FILE)
     ax.set(xlabel="time (s)", ylabel=f"speed ({motion.unit}/s)", xlim=(0, motion.times[-1]))
-    ax.set_ylim(0, 1.25 * motion.true_speed.max())
+    ax.set_ylim(0, 1.2 * max(motion.true_speed.max(), np.nanmax(motion.speed)))
     ax.legend(loc="upper right", ncols=3)
     ax.set_title("Speed of the centroid of the body parts", loc="left")
     return figure
