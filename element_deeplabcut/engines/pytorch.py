@@ -26,7 +26,8 @@ from .base import (
 )
 from .containment import contained
 from .frames import upright_frames
-from .messages import explained, last_messages
+from .messages import explained
+from .shared import create_shuffle, find_prediction
 
 _M_MMAP_THRESHOLD = -3  # of mallopt(3)
 
@@ -71,28 +72,7 @@ def resolve_device(device: str | None) -> str:
 def create_dataset(view: ProjectView, plan: TrainingPlan) -> None:
     """Create dataset, split and engine config of the view's shuffle from its labels."""
     with contained(view.log_file):
-        import deeplabcut
-
-        # DeepLabCut splits with numpy's global generator. Shuffles of one seed must differ.
-        np.random.seed([plan.split_seed, view.shuffle])
-        with explained("create the training dataset"):
-            deeplabcut.create_training_dataset(
-                str(view.config_file),
-                Shuffles=[view.shuffle],
-                net_type=plan.net_type,
-                augmenter_type=plan.augmenter_type,
-                engine=deeplabcut.Engine.PYTORCH,
-                userfeedback=False,
-            )
-    created = view.project.model_folder("pytorch", view.shuffle, view.trainingsetindex)
-    if view.model_prefix:
-        view.model_folder.parent.mkdir(parents=True, exist_ok=True)
-        (view.directory / created).rename(view.model_folder)
-    if not view.engine_config_file.is_file():
-        raise EngineError(
-            "DeepLabCut created no training dataset. Check that the labelled folders hold labels. "
-            f"Its last messages: {last_messages(view)}"
-        )
+        create_shuffle(view, plan)
 
 
 def train(
@@ -237,13 +217,7 @@ def infer(
                 dynamic=plan.dynamic or (False, 0.5, 10),
                 inference_cfg=_choose_threads(view, device),
             )
-    file = folder / f"{video.path.stem}{scorer}.h5"
-    if not file.is_file():
-        raise EngineError(
-            f"DeepLabCut wrote no prediction for '{video.path}'. Check that it plays; DeepLabCut's "
-            f"last messages: {last_messages(view)}"
-        )
-    return file
+    return find_prediction(view, video, folder, scorer)
 
 
 def _choose_threads(view: ProjectView, device: str) -> dict[str, Any] | None:

@@ -24,7 +24,8 @@ from . import tensorflow_training as training
 from .base import FrameErrors, InferencePlan, OnFrames, OnTraining, TrainingPlan, Video
 from .containment import contained
 from .frames import counted_frames, upright_frames
-from .messages import explained, last_messages
+from .messages import explained
+from .shared import create_shuffle, find_prediction
 
 # --- the machine ----------------------------------------------------------------------------------
 
@@ -116,29 +117,8 @@ def _limit_threads() -> None:
 
 def create_dataset(view: ProjectView, plan: TrainingPlan) -> None:
     """Create dataset, split and engine config of the view's shuffle from its labels."""
-    with contained(view.log_file), _fresh_graph("cpu"):
-        import deeplabcut
-
-        # DeepLabCut splits with numpy's global generator. Shuffles of one seed must differ.
-        np.random.seed([plan.split_seed, view.shuffle])
-        with explained("create the training dataset"), training.without_download():
-            deeplabcut.create_training_dataset(
-                str(view.config_file),
-                Shuffles=[view.shuffle],
-                net_type=plan.net_type,
-                augmenter_type=plan.augmenter_type,
-                engine=deeplabcut.Engine.TF,
-                userfeedback=False,
-            )
-    created = view.project.model_folder("tensorflow", view.shuffle, view.trainingsetindex)
-    if view.model_prefix:
-        view.model_folder.parent.mkdir(parents=True, exist_ok=True)
-        (view.directory / created).rename(view.model_folder)
-    if not view.engine_config_file.is_file():
-        raise EngineError(
-            "DeepLabCut created no training dataset. Check that the labelled folders hold labels. "
-            f"Its last messages: {last_messages(view)}"
-        )
+    with contained(view.log_file), training.without_download():
+        create_shuffle(view, plan)
 
 
 def train(
@@ -258,10 +238,4 @@ def infer(
                 allow_growth=True,
                 use_openvino=None,  # where it is installed it would compute other numbers
             )
-    file = folder / f"{video.path.stem}{scorer}.h5"
-    if not file.is_file():
-        raise EngineError(
-            f"DeepLabCut wrote no prediction for '{video.path}'. Check that it plays; DeepLabCut's "
-            f"last messages: {last_messages(view)}"
-        )
-    return file
+    return find_prediction(view, video, folder, scorer)
