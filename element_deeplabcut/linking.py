@@ -155,10 +155,10 @@ def check_relative(path: str) -> str:
         raise PathError(f"The name '{shown}' is not valid UTF-8; rename the file.") from error
     if not path or "\0" in path:
         raise PathError("A path is empty or holds a null byte; give one relative to a root.")
-    if "\\" in path or (len(path) > 1 and path[1] == ":"):
+    pure = PurePosixPath(path)
+    if "\\" in path or str(pure)[1:2] == ":":
         raise PathError(f"'{shown}' looks like a Windows path; write it with forward slashes, "
                         "relative to a root directory.")  # fmt: skip
-    pure = PurePosixPath(path)
     if pure.is_absolute():
         raise PathError(
             f"'{shown}' is absolute. Give the path relative to one of the root directories, so "

@@ -272,7 +272,8 @@ def test_every_refused_training_name_says_where_it_belongs(name):
 @pytest.mark.parametrize(
     ("engine", "name", "value"),
     [("pytorch", "max_iters", 10), ("pytorch", "save_iters", 10), ("tensorflow", "epochs", 10),
-     ("tensorflow", "batch_size", 8), ("tensorflow", "pytorch_cfg_updates", {"a": 1})],
+     ("pytorch", "pose_cfg_updates", {"a": 1}), ("tensorflow", "save_epochs", 8),
+     ("tensorflow", "pytorch_cfg_updates", {"a": 1})],
 )  # fmt: skip
 def test_a_parameter_that_the_engine_cannot_honour_is_refused_by_name(engine, name, value):
     checked = check_training_params({**LEAST, name: value})  # no engine yet: nothing to refuse

@@ -123,7 +123,7 @@ def test_a_connection_lost_during_the_insert_costs_no_computation(
     key = {**lab.add_recording(121, lab.new_video), **trained.model_key}
     model.RecordingInfo.populate(key)
     model.PoseEstimationTask.generate(key)
-    original = model.insert_row
+    original = poses.insert_row
 
     def insert(table: Any, row: dict[str, Any], arrays: Any) -> None:
         original(table, row, arrays)
@@ -132,7 +132,7 @@ def test_a_connection_lost_during_the_insert_costs_no_computation(
             cursor.execute(f"KILL {own}")
 
     with monkeypatch.context() as patch:
-        patch.setattr(model, "insert_row", insert)
+        patch.setattr(poses, "insert_row", insert)
         with pytest.raises(dj.errors.LostConnectionError):
             model.PoseEstimation.populate(key)
     died = datetime.datetime.now(datetime.timezone.utc)

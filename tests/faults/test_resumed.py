@@ -65,7 +65,8 @@ def test_a_killed_training_goes_on(lab: Lab, worker: subprocess.Popen[str]) -> N
     assert curve.steps.tolist() == [1, 2, 3, 4, 5]
     assert np.isfinite(curve.columns[LOSS]).all()
     # As if it had not stopped: the optimizer has counted all steps, and the best one is the best.
-    last = torch.load(list_snapshots(folder)[-2].path, weights_only=True)
+    newest = max(list_snapshots(folder), key=lambda snapshot: snapshot.epochs)
+    last = torch.load(newest.path, weights_only=True)
     steps = {int(state["step"]) for state in last["optimizer"]["state"].values()}
     n_batches = len(row["run_info"]["split"]["train"]) // FIVE_EPOCHS["batch_size"]
     assert steps == {5 * n_batches}
