@@ -113,7 +113,7 @@ with_uv() { .venv/bin/python -I -m uv pip install "${quiet[@]}" --python .venv/b
 install_all() { "$1" --no-deps -r requirements.txt && "$1" --no-deps --no-build-isolation -e .; }
 
 install_python_packages() {
-    say "installing the pinned Python packages (7 GB; downloaded the first time)"
+    say "installing the pinned Python packages (8 GB; downloaded the first time)"
     if with_pip --retries 2 'uv>=0.5,<1' && install_all with_uv; then return; fi
     say "that did not work with uv; trying pip, which takes longer"
     install_all with_pip ||
