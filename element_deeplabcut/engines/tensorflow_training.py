@@ -286,13 +286,29 @@ def _count_iterations(
             if is_iteration or not was_closed:
                 raise
             return None  # the session was closed under the preloading thread, which ends now
-        if is_iteration:
-            losses.append(float(found[1]))
-            metrics = {LOSS: sum(losses) / len(losses)}
-            on_progress(TrainingProgress(next(iterations), total, metrics))
-        return found
+        if not is_iteration:
+            return found
+        operation, loss, summary = found
+        number = next(iterations)
+        losses.append(float(loss))
+        on_progress(TrainingProgress(number, total, {LOSS: sum(losses) / len(losses)}))
+        return [operation, loss * _weigh_loss(number, done, interval), summary]
 
     return run_and_report
+
+
+def _weigh_loss(iteration: int, done: int, interval: int) -> float:
+    """Weigh a loss so that DeepLabCut's first mean after a resume is one.
+
+    It sums the losses since the start, the one before the first iteration among them, and divides
+    by the interval of its reports. What it returns is used for nothing else.
+    """
+    if done == 0:
+        return 1
+    if iteration == done:
+        return 0  # it was counted before the stop
+    first_report = (done // interval + 1) * interval
+    return interval / (first_report - done) if iteration <= first_report else 1
 
 
 @contextlib.contextmanager
