@@ -17,6 +17,7 @@ from .figures import (
     check_cutoff,
     color_parts,
     describe_place,
+    find_lonely,
     legend_width,
     mask_untrusted,
     new_figure,
@@ -149,7 +150,7 @@ def _draw_path(ax: Axes, pose: Pose, position: npt.NDArray[Any], color: str) -> 
     broken = np.insert(position, split_at_files(pose), np.nan, axis=0)
     x, y = broken.T
     ax.plot(x, y, color=color, lw=1, alpha=0.8, solid_joinstyle="round")
-    lonely = ~np.isnan(x) & np.isnan(np.r_[np.nan, x[:-1]]) & np.isnan(np.r_[x[1:], np.nan])
+    lonely = find_lonely(x)
     ax.plot(x[lonely], y[lonely], ".", color=color, ms=3)
 
 
