@@ -33,6 +33,9 @@ _PANEL = 5.2  # inches
 _PART_SCALE = 0.42
 _ANIMAL_COLUMNS, _PART_COLUMNS = 3, 6
 
+_STILL = 1.0
+"""Path of this extent, px, that would be too small to see (a corner of the arena)."""
+
 MANY = 8
 """With more body parts than this, each gets a panel: their paths would cover each other."""
 
@@ -151,6 +154,9 @@ def _draw_path(ax: Axes, pose: Pose, position: npt.NDArray[Any], color: str) -> 
     x, y = broken.T
     ax.plot(x, y, color=color, lw=1, alpha=0.8, solid_joinstyle="round")
     lonely = find_lonely(x)
+    found = np.flatnonzero(~np.isnan(x))
+    if len(found) and np.ptp(position[~np.isnan(position[:, 0])], axis=0).max() < _STILL:
+        lonely[found[0]] = True
     ax.plot(x[lonely], y[lonely], ".", color=color, ms=3)
 
 

@@ -191,6 +191,15 @@ def test_one_frame_and_nothing_found() -> None:
             render(plot(pose))
 
 
+def test_what_stands_still_is_seen() -> None:
+    """Corners of an arena, say: a path that leads nowhere."""
+    pose = make_pose(2)
+    pose.position[:, 0] = 7.0
+    still, moving = plotting.plot_trajectory(pose).axes[0].lines[1::2]
+    assert (still.get_xdata().tolist(), still.get_ydata().tolist()) == ([7], [7])
+    assert not len(moving.get_xdata())
+
+
 def test_points_between_gaps_are_seen() -> None:
     """A line of one point shows nothing."""
     pose = make_pose(2, rate=None)
