@@ -27,7 +27,7 @@ from .motion.views import build_dataset, build_table
 from .param_tables import insert_param_set
 from .pose import Pose
 from .pose.reading import read_mask, read_processed
-from .tables import DistinctJobs, activate_beside, fetch_one
+from .tables import DistinctJobs, activate_beside, check_lengths, fetch_one, pick_primary_key
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -90,14 +90,23 @@ class Calibration(dj.Manual):
         """Insert rows after checking them; see ``datajoint.Table.insert``.
 
         Raises:
-            ParameterError: A unit is empty or px, or a scale is not a positive number.
+            ParameterError: A unit is empty, px or too long, or a scale is not a positive number.
         """
+        if isinstance(rows, pd.DataFrame):
+            rows = rows.reset_index(drop=rows.index.names == [None]).to_dict("records")
         if isinstance(rows, Iterable) and not isinstance(rows, dj.expression.QueryExpression):
             rows = list(rows)
             for row in rows:
-                if isinstance(row, Mapping):
-                    check_calibration(row.get("unit"), row.get("units_per_px"))
+                self._check(row)
         super().insert(rows, **options)
+
+    def _check(self, row: Any) -> None:
+        names = self.heading.names
+        if isinstance(row, (list, tuple)) and len(row) == len(names):
+            row = dict(zip(names, row, strict=True))
+        if isinstance(row, Mapping):
+            check_calibration(row.get("unit"), row.get("units_per_px"))
+            check_lengths(self, row)
 
     @classmethod
     def insert_from_distance(
@@ -116,10 +125,11 @@ class Calibration(dj.Manual):
             Primary key of the calibration.
 
         Raises:
-            ParameterError: A length is not positive, or the unit is none.
+            ParameterError: A length is not positive, the unit is none, or the key is not that of a
+                recording.
         """
         scale = scale_from_distance(length, px)
-        key = {name: key[name] for name in cls.primary_key}
+        key = pick_primary_key(cls(), key)
         row = {"unit": unit, "units_per_px": scale, "calibration_note": note}
         cls.insert1({**key, **row})
         return key

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
 from .errors import ParameterError
 from .params import hash_params
 from .tables import check_lengths
+
+_MAX_INDEX = 2**15 - 1
+"""Most that a column of the type smallint holds."""
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +33,10 @@ def insert_param_set(
         The number of the set: that of an existing one when it holds the same parameters.
 
     Raises:
-        ParameterError: The number is taken by other parameters, or another number was asked for
-            parameters that are there already.
+        ParameterError: The number is taken by other parameters, or is none that the column holds,
+            or another number was asked for parameters that are there already.
     """
+    _check_index(index_column, index)
     digest = hash_params(checked)
     known = (table & {"param_set_hash": digest}).fetch(index_column)
     if len(known):
@@ -58,3 +63,12 @@ def insert_param_set(
     check_lengths(table, row)
     table.insert1(row)
     return index
+
+
+def _check_index(name: str, index: Any) -> None:
+    is_number = isinstance(index, numbers.Integral) and not isinstance(index, bool)
+    if index is not None and not (is_number and 0 <= index <= _MAX_INDEX):
+        raise ParameterError(
+            f"{name} is {index!r}; give a whole number from 0 to {_MAX_INDEX}, or leave it out to "
+            "take the next free one."
+        )

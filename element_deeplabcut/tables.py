@@ -132,6 +132,21 @@ def check_lengths(table: Any, row: Mapping[str, Any]) -> None:
             )
 
 
+def pick_primary_key(table: Any, key: Mapping[str, Any]) -> dict[str, Any]:
+    """Take a table's primary key out of a key that may hold more.
+
+    Raises:
+        ParameterError: A part of it is missing.
+    """
+    missing = [name for name in table.primary_key if name not in key]
+    if missing:
+        raise ParameterError(
+            f"The key {dict(key)} lacks {', '.join(missing)}. Give all of "
+            f"{', '.join(table.primary_key)}."
+        )
+    return {name: key[name] for name in table.primary_key}
+
+
 def fetch_one(query: Any, what: str) -> dict[str, Any]:
     """Fetch the one row of a query.
 

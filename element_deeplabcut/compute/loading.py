@@ -41,6 +41,8 @@ from .vouching import ModelFacts, check_meta, check_table, find_crop
 
 logger = logging.getLogger(__name__)
 
+TASK_MODES = ("trigger", "load")
+
 
 @dataclass(frozen=True)
 class LoadingJob:
@@ -79,8 +81,13 @@ def check_task_mode(params: Mapping[str, Any], task_mode: str) -> None:
     """Insist that checked parameters mean something in a task's mode.
 
     Raises:
-        ParameterError: Some do not.
+        ParameterError: Some do not, or there is no such mode.
     """
+    if task_mode not in TASK_MODES:
+        raise ParameterError(
+            f"task_mode is {task_mode!r}; it must be 'trigger' to compute, or 'load' to take "
+            "existing results."
+        )
     odd = ("batch_size", "dynamic") if task_mode == "load" else ("filtered",)
     given = [name for name in odd if params.get(name)]
     if given:

@@ -30,8 +30,10 @@ CHUNK = 4096
 PROGRESS_EVERY = 25
 """Frames between two calls of a progress callback."""
 
-_ENCODER = {"preset": "ultrafast", "x264-params": "deblock=0,0"}
-"""x264's fastest preset, with the deblocking it drops: cheap, and files are an eighth smaller."""
+_ENCODER = {"preset": "ultrafast", "x264-params": "deblock=0,0:chroma-qp-offset=-4"}
+"""x264's fastest preset, with the deblocking it drops: cheap, and files are an eighth smaller.
+Colour is kept more exactly than it would be, or dots leave a tint where they were, which looks like
+a longer trail; files are an eighth larger for it."""
 
 _KEYFRAME_EVERY_S = 2
 """Seconds between pictures a player can jump to."""

@@ -27,6 +27,7 @@ from ..tables import (
     check_distinct_names,
     explain_not_one,
     fetch_one,
+    pick_primary_key,
 )
 from ..trajectories import list_body_parts, name_output_dir
 from .activation import get_roots, schema
@@ -74,7 +75,7 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
             relative: Give it relative to the processed directory.
             mkdir: Create it.
         """
-        folder = name_output_dir({name: key[name] for name in cls.primary_key})
+        folder = name_output_dir(pick_primary_key(cls(), key))
         if mkdir:
             (get_roots().processed / folder).mkdir(parents=True, exist_ok=True)
         return folder if relative else get_roots().processed / folder
@@ -106,11 +107,12 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
             Primary key of the task. Queueing the same again changes nothing.
 
         Raises:
-            ParameterError: A parameter is not valid, or the task is there with other parameters.
+            ParameterError: A parameter is not valid, the key is not complete, or the task is there
+                with other parameters.
         """
         if not relative:
             raise ParameterError("Output folders are stored relative; leave out relative=False.")
-        key = {name: key[name] for name in cls.primary_key}
+        key = pick_primary_key(cls(), key)
         checked = check_inference_params(params)
         check_task_mode(checked, task_mode)
         if output_dir is not None and task_mode != "load":

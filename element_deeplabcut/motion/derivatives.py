@@ -1,9 +1,9 @@
 """Measuring motion: where an animal is, how fast, which way it points, how far it went.
 
 - **Centroid.** The mean of the body parts that are named.
-- **Velocity.** Central differences (one-sided at either end of a file); NaN where a neighbour is
-  missing. For motion of angular frequency w that is short of the true speed by the share
-  (w * dt)**2 / 6.
+- **Velocity.** Central differences (one-sided at either end of a file); NaN where the point or a
+  neighbour is missing. For motion of angular frequency w that is short of the true speed by the
+  share (w * dt)**2 / 6.
 - **Heading.** Angle of the line from the rear to the front body part, in rad in (-pi, pi]: 0 to the
   right of the picture, pi/2 towards its lower edge (y points down), so it grows clockwise as one
   looks at the picture.
@@ -135,7 +135,8 @@ def compute_velocity(track: Floats, time: Floats, segments: Sequence[slice]) -> 
         segments: Ranges of frames that follow each other without a pause.
 
     Returns:
-        Shape (n_frames, n_space), per second; NaN in a segment of one frame.
+        Shape (n_frames, n_space), per second; NaN where the point or a neighbour is missing, and
+        in a segment of one frame.
     """
     kinematics = import_optional("movement.kinematics", "analysis")
     xarray = import_optional("xarray", "analysis")
@@ -148,6 +149,8 @@ def compute_velocity(track: Floats, time: Floats, segments: Sequence[slice]) -> 
                 ("time", "space"),
             )
             velocity[segment] = kinematics.compute_velocity(data).to_numpy()
+    # Central differences leave out the point itself, unless times are unequal in their last bit.
+    velocity[np.isnan(track).any(axis=-1)] = np.nan
     return velocity
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,12 @@ def select(
     Raises:
         QueryError: There is no such body part or individual.
         ResultError: The pose has no frames.
+        ParameterError: It is none.
     """
+    if not isinstance(pose, Pose):
+        raise ParameterError(
+            "Give the pose itself, not its key: PoseEstimation.get_pose(key) fetches it."
+        )
     if pose.n_frames == 0:
         raise ResultError(
             f"The pose of {dict(pose.key)} has no frames, so there is nothing to plot."
@@ -113,9 +119,15 @@ def check_cutoff(p_cutoff: float | None, pose: Pose) -> float:
         ParameterError: It is not from 0 to 1.
     """
     p_cutoff = pose.p_cutoff if p_cutoff is None else p_cutoff
-    if not 0 <= p_cutoff <= 1:
-        raise ParameterError(f"p_cutoff is {p_cutoff}; give a likelihood from 0 to 1.")
+    if not isinstance(p_cutoff, numbers.Real) or not 0 <= p_cutoff <= 1:
+        raise ParameterError(f"p_cutoff is {p_cutoff!r}; give a likelihood from 0 to 1.")
     return p_cutoff
+
+
+def find_lonely(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Find points between two gaps, of which a line shows nothing; shape (n,), bool."""
+    missing = np.isnan(np.pad(values, 1, constant_values=np.nan))
+    return ~missing[1:-1] & missing[:-2] & missing[2:]
 
 
 def add_legend(figure: Figure, handles: Sequence[Any], title: str | None = None) -> None:

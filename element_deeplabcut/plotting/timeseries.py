@@ -17,6 +17,7 @@ from .figures import (
     check_cutoff,
     color_parts,
     describe_place,
+    find_lonely,
     legend_width,
     mask_untrusted,
     new_figure,
@@ -124,7 +125,7 @@ def thin_out(
     highest = np.where(np.isnan(stretches), -np.inf, stretches).argmax(axis=1)
     order = np.sort(np.stack([lowest, highest], axis=1), axis=1)
     index = (order + np.arange(count)[:, None] * length).ravel()
-    index = np.minimum(index, len(time) - 1)
+    index = np.unique(np.minimum(index, len(time) - 1))
     return time[index], padded[index]
 
 
@@ -132,7 +133,16 @@ def _plot(ax: Axes, pose: Pose, time: npt.NDArray[Any], values: Any, **style: An
     # The camera was off between two files: no line from the end of one to the start of the next.
     breaks = split_at_files(pose)
     for piece in zip(np.split(time, breaks), np.split(values, breaks), strict=True):
-        ax.plot(*thin_out(*piece), **style)
+        times, drawn = thin_out(*piece)
+        ax.plot(times, drawn, **style)
+        lonely = find_lonely(drawn)
+        if lonely.any():
+            ax.plot(times[lonely], drawn[lonely], ".", color=style["color"], ms=3)
+
+
+def _limit_time(ax: Axes, time: npt.NDArray[Any]) -> None:
+    around = 0.5 if len(time) == 1 else 0  # one moment is not a range
+    ax.set_xlim(time[0] - around, time[-1] + around)
 
 
 def _mark_files(ax: Axes, pose: Pose, time: npt.NDArray[Any]) -> None:
@@ -166,13 +176,13 @@ def _draw_shared(pose: Pose, lines: Sequence[_Line], cutoff: float) -> Figure:
         axes[2].axhline(cutoff, color="black", lw=0.9, ls="--")
         handles.append(Line2D([], [], color="black", lw=0.9, ls="--", label=f"p-cutoff {cutoff:g}"))
         if not pose.has_likelihood:
-            axes[2].text(0.5, 0.5, "these results have no likelihood", ha="center",
+            axes[2].text(0.5, 0.2, "these results have no likelihood", ha="center",
                          transform=axes[2].transAxes)  # fmt: skip
         for ax in axes:
             _mark_files(ax, pose, time)
         if split_at_files(pose):
             handles.append(Line2D([], [], label="next file", **_NEXT_FILE))
-        axes[2].set_xlim(time[0], max(time[-1], time[0] + 1e-9))
+        _limit_time(axes[2], time)
         figure.align_ylabels(axes)
         add_legend(figure, handles)
         return figure
@@ -201,7 +211,7 @@ def _draw_rows(pose: Pose, lines: Sequence[_Line], cutoff: float) -> Figure:
         for ax in axes:
             _mark_files(ax, pose, time)
             ax.set_xlabel(label)
-            ax.set_xlim(time[0], max(time[-1], time[0] + 1e-9))
+            _limit_time(ax, time)
         axes[0].set_yticks(range(len(lines)), [line.name for line in lines])
         for tick, line in zip(axes[0].get_yticklabels(), lines, strict=True):
             tick.set_color(line.color)

@@ -17,6 +17,7 @@ from .figures import (
     check_cutoff,
     color_parts,
     describe_place,
+    find_lonely,
     legend_width,
     mask_untrusted,
     new_figure,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _PANEL = 5.2  # inches
 _PART_SCALE = 0.42
 _ANIMAL_COLUMNS, _PART_COLUMNS = 3, 6
+
+_STILL = 1.0
+"""Path of this extent, px, that would be too small to see (a corner of the arena)."""
 
 MANY = 8
 """With more body parts than this, each gets a panel: their paths would cover each other."""
@@ -149,7 +153,10 @@ def _draw_path(ax: Axes, pose: Pose, position: npt.NDArray[Any], color: str) -> 
     broken = np.insert(position, split_at_files(pose), np.nan, axis=0)
     x, y = broken.T
     ax.plot(x, y, color=color, lw=1, alpha=0.8, solid_joinstyle="round")
-    lonely = ~np.isnan(x) & np.isnan(np.r_[np.nan, x[:-1]]) & np.isnan(np.r_[x[1:], np.nan])
+    lonely = find_lonely(x)
+    found = np.flatnonzero(~np.isnan(x))
+    if len(found) and np.ptp(position[~np.isnan(position[:, 0])], axis=0).max() < _STILL:
+        lonely[found[0]] = True
     ax.plot(x[lonely], y[lonely], ".", color=color, ms=3)
 
 

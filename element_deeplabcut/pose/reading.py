@@ -72,7 +72,7 @@ def read_pose(
     if nframes is None:
         nframes = count_frames(tables.position, facts.sql_key)
     start, stop = resolve_frames(frames, nframes)
-    wanted = Wanted(facts.sql_key, parts, as_names(individuals), start, stop, nframes)
+    wanted = Wanted(facts.sql_key, parts, as_names(individuals, "individual"), start, stop, nframes)
     arrays = read_arrays(tables.position, wanted, facts.config.get("individuals") or ())
     if full_frame and facts.crop is not None:
         arrays.position[..., 0] += facts.crop[0]
@@ -142,9 +142,21 @@ def _read_like(
         yield int(part), int(animal), [vector for vector in vectors if vector is not None]
 
 
-def as_names(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Take one name for a list of one."""
-    return (names,) if isinstance(names, str) else None if names is None else tuple(names)
+def as_names(names: str | Sequence[str] | None, what: str) -> tuple[str, ...] | None:
+    """Take one name for a list of one.
+
+    Raises:
+        ParameterError: It is no name, nor a list of names.
+    """
+    if names is None:
+        return None
+    try:
+        listed: tuple[Any, ...] = (names,) if isinstance(names, str) else tuple(names)
+    except TypeError:
+        listed = (names,)
+    if not all(isinstance(name, str) for name in listed):
+        raise ParameterError(f"The {what} is {names!r}; give a name, a list of names, or None.")
+    return listed
 
 
 def resolve_frames(frames: slice | None, nframes: int) -> tuple[int, int]:
@@ -185,14 +197,17 @@ def pick_names(
 
     Raises:
         QueryError: There is no such name; the message suggests the nearest.
+        ParameterError: It is no name, nor a list of names.
     """
     if wanted is None:
         return tuple(known)
-    names = (wanted,) if isinstance(wanted, str) else tuple(dict.fromkeys(wanted))
+    names = tuple(dict.fromkeys(as_names(wanted, what) or ()))
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"It has {', '.join(known)}."
+            if not any(known):
+                hint = f"It has one without a name; leave the {what} out."
             raise QueryError(f"The pose has no {what} '{name}'. {hint}")
     if not names:
         raise QueryError(f"No {what} is asked for. Name at least one, or leave it out for all.")

@@ -46,8 +46,17 @@ def _find_block(pose: Pose) -> npt.NDArray[Any] | None:
     """Find the array of a pose fresh from the database, which has the table's order already."""
     block = pose.position.base
     shape = (*pose.is_tracked.T.shape, len(pose.space) + 1, pose.n_frames)
-    fresh = block is not None and block is pose.likelihood.base and block.shape == shape
-    return block if fresh and pose.is_tracked.all() else None
+    if block is None or block is not pose.likelihood.base or block.shape != shape:
+        return None
+    # A reversed or transposed view of the block has it for its base, too.
+    cube = block.transpose(3, 1, 0, 2)
+    is_fresh = _is_same(pose.position, cube[..., :-1]) and _is_same(pose.likelihood, cube[..., -1])
+    return block if is_fresh and pose.is_tracked.all() else None
+
+
+def _is_same(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> bool:
+    """Whether two arrays are the same view of the same memory."""
+    return bool(one.__array_interface__ == other.__array_interface__)
 
 
 def _gather(pose: Pose) -> npt.NDArray[Any]:

@@ -108,8 +108,13 @@ def test_names_are_picked_in_the_order_asked_for(loaded: Any, get_pose: Any) -> 
     assert get_pose(loaded, "nose").skeleton == ()
     with pytest.raises(QueryError, match=r"no body part 'noze'. Did you mean 'nose'\?"):
         get_pose(loaded, ["noze"])
-    with pytest.raises(QueryError, match=r"no individual 'mouse1'"):
+    with pytest.raises(QueryError, match=r"no individual 'mouse1'. It has one without a name"):
         get_pose(loaded, individuals="mouse1")
+    for wrong in (0, [0], ["nose", None], {"nose": 1, 2: 3}):
+        with pytest.raises(ParameterError, match="give a name, a list of names, or None"):
+            get_pose(loaded, wrong)
+        with pytest.raises(ParameterError, match="give a name, a list of names, or None"):
+            get_pose(loaded, individuals=wrong)
     with pytest.raises(QueryError, match="No body part is asked for"):
         get_pose(loaded, [])
     with pytest.raises(QueryError, match="matches 0 rows of PoseEstimation"):
@@ -151,6 +156,16 @@ def test_a_table_leaves_the_pose_alone(loaded: dict[str, Any], get_pose: Any) ->
     assert np.array_equal(pose.position[:, :, 0], TRACKS)
     changed = pose.with_arrays(pose.position + 1).to_dataframe()
     assert np.array_equal(changed.to_numpy()[:, 0], TRACKS[:, 0, 0] + 1)
+
+
+def test_views_into_a_pose_keep_their_own_order(loaded: dict[str, Any], get_pose: Any) -> None:
+    """What is reversed or transposed has the same memory as what came from the server."""
+    pose = get_pose(loaded)
+    mirrored = pose.with_arrays(pose.position[..., ::-1]).to_dataframe()
+    assert np.array_equal(mirrored.to_numpy()[:, 0], TRACKS[:, 0, 1])
+    backwards = pose.with_arrays(pose.position[::-1], pose.likelihood[::-1]).to_dataframe()
+    assert np.array_equal(backwards.to_numpy()[:, 2], LIKELIHOOD[::-1, 0])
+    assert np.array_equal(backwards.to_numpy()[:, 3], TRACKS[::-1, 1, 0])
 
 
 def test_files_of_the_pose_load_again(lab: Lab, loaded: dict[str, Any], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from element_deeplabcut import kinematics as schema_module
@@ -82,6 +83,9 @@ def test_params_are_checked_and_kept_once(tables: Any) -> None:
         table.insert_new_params("d", {"window": 11, "max_gap": 7}, index)
     with pytest.raises(ParameterError, match="Did you mean 'window'"):
         table.insert_new_params("e", {"windw": 9})
+    for number in (-1, 10**6, 1.5, "one", True):
+        with pytest.raises(ParameterError, match="give a whole number from 0 to 32767"):
+            table.insert_new_params("f", {"window": 13}, number)
 
 
 def test_what_was_masked_and_filled_is_kept(lab: Lab, scripted: Any, tables: Any) -> None:
@@ -187,7 +191,22 @@ def test_calibrations_are_checked(lab: Lab, scripted: Any, tables: Any) -> None:
             tables.Calibration.insert1({**key, **row}, ignore_extra_fields=True)
     with pytest.raises(ParameterError, match="'px' is -3"):
         tables.Calibration.insert_from_distance(key, length=1, unit="mm", px=-3)
+    with pytest.raises(ParameterError, match=r"lacks recording_id\. Give all of subject"):
+        tables.Calibration.insert_from_distance(lab.session_key, length=1, unit="mm", px=3)
     assert not tables.Calibration & key
+
+
+def test_calibrations_are_checked_in_every_form(lab: Lab, scripted: Any, tables: Any) -> None:
+    key = recording_of(lab, load_pose(lab, two_parts(line(4, (0, 0)))))
+    bad = {**key, "unit": "mm", "units_per_px": -0.5, "calibration_note": ""}
+    for rows in ([tuple(bad.values())], pd.DataFrame([bad]), (row for row in [bad])):
+        with pytest.raises(ParameterError, match=r"'units_per_px' is -0.5"):
+            tables.Calibration.insert(rows)
+    with pytest.raises(ParameterError, match="unit has 20 characters"):
+        tables.Calibration.insert1({**bad, "unit": "m" * 20, "units_per_px": 1.0})
+    assert not tables.Calibration & key
+    tables.Calibration.insert(pd.DataFrame([{**bad, "units_per_px": 0.5}]))
+    assert (tables.Calibration & key).fetch1("units_per_px") == 0.5
 
 
 # --- odd input ------------------------------------------------------------------------------------

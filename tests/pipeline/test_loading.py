@@ -262,6 +262,10 @@ def test_raw_unless_filtered_is_asked_for(shelf: Shelf) -> None:
             {**shelf.lab.session_key, "recording_id": 1, "model_name": "tf"},
             params={"filtered": True},
         )
+    with pytest.raises(ParameterError, match="task_mode is 'laod'; it must be 'trigger'"):
+        shelf.lab.pipeline.model.PoseEstimationTask.generate(
+            {**shelf.lab.session_key, "recording_id": 1, "model_name": "tf"}, "laod"
+        )
 
 
 def test_files_of_a_recording_follow_each_other(shelf: Shelf) -> None:

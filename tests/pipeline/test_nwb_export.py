@@ -193,6 +193,15 @@ def test_nothing_is_invented_and_nothing_written(script: Script, tmp_path: Path)
         export_pose_nwb(key, file, timezone="UTC", session={"subject": MOUSE})
     with pytest.raises(MetadataError, match="element-lab cannot say anything"):
         export_pose_nwb(key, file, timezone="UTC", lab_key={"lab": "nowhere"})
+    for name in ("session", "subject", "subjects"):
+        with pytest.raises(MetadataError, match=f"{name} is 'mouse1'; give its fields"):
+            export_pose_nwb(key, file, **{"timezone": "UTC", name: "mouse1"})
+    with pytest.raises(MetadataError, match="There is no time zone '5'"):
+        export_pose_nwb(key, file, timezone=5)
+    with pytest.raises(ParameterError, match="starting_time is '10'; give a number"):
+        export_pose_nwb(key, file, timezone="UTC", starting_time="10")
+    with pytest.raises(ParameterError, match="The individual is 3; give a name"):
+        export_pose_nwb(key, file, timezone="UTC", individuals=3)
     assert not list(tmp_path.iterdir())
     file.write_text("precious")
     with pytest.raises(PathError, match="overwrite=True"):

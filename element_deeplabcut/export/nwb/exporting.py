@@ -20,7 +20,7 @@ from .elements import create_file, fetch_note
 from .estimation import Estimation
 from .fetching import fetch_estimation, fetch_session, find_session_key, pick_keys
 from .files import plan_files, write_files
-from .metadata import build_subject, check_session, find_start, read_zone
+from .metadata import build_subject, check_fields, check_session, find_start, read_zone
 from .names import name_objects
 from .objects import EXTRA
 from .subjects import describe_subjects, pick_animals, pick_one_animal
@@ -96,9 +96,10 @@ def export_pose_nwb(
     keys = pick_keys(key)
     session_key = find_session_key(keys)
     zone = read_zone(timezone)
-    start = find_start(session or {}, fetch_session(session_key), zone)
+    said = check_fields("session", session)
+    start = find_start(said, fetch_session(session_key), zone)
     zone = zone or start.tzinfo
-    given = check_session(session or {}, zone)
+    given = check_session(said, zone)
     estimations = _tell_cameras_apart(
         [fetch_estimation(one, full_frame=full_frame) for one in keys]
     )

@@ -38,11 +38,22 @@ def read_zone(timezone: str | datetime.tzinfo | None) -> datetime.tzinfo | None:
         return timezone
     try:
         return zoneinfo.ZoneInfo(timezone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (zoneinfo.ZoneInfoNotFoundError, TypeError, ValueError, OSError) as error:
         raise MetadataError(
             f"There is no time zone '{timezone}'. Name one of the IANA database, for instance "
             "'UTC' or 'Europe/London'."
         ) from error
+
+
+def check_fields(what: str, fields: Any) -> dict[str, Any]:
+    """Insist that fields come as a dictionary; None is an empty one.
+
+    Raises:
+        MetadataError: They do not.
+    """
+    if fields is not None and not isinstance(fields, Mapping):
+        raise MetadataError(f"{what} is {fields!r}; give its fields as a dictionary.")
+    return dict(fields or {})
 
 
 def find_start(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ...errors import MetadataError, QueryError
+from ...errors import MetadataError
+from ...pose.reading import pick_names
 from .elements import describe_subject, find_subject_table
 from .estimation import Estimation
+from .metadata import check_fields
 from .objects import find_individual
 
 
@@ -18,18 +20,10 @@ def pick_animals(
 
     Raises:
         QueryError: There is no such individual.
+        ParameterError: It is no name, nor a list of names.
     """
     known = list(dict.fromkeys(name for one in estimations for name in one.animals))
-    if wanted is None:
-        return known
-    names = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        raise QueryError(
-            f"There is no individual {', '.join(map(repr, unknown)) or 'named'}; the poses are of "
-            f"{', '.join(map(repr, known))}."
-        )
-    return names
+    return known if wanted is None else list(pick_names(wanted, known, "individual"))
 
 
 def pick_one_animal(estimation: Estimation, individual: str | None) -> str:
@@ -67,19 +61,24 @@ def describe_subjects(
     Raises:
         MetadataError: Nobody says who an animal is.
     """
+    subject = check_fields("subject", subject)
+    subjects = {
+        name: check_fields(f"subjects['{name}']", fields)
+        for name, fields in check_fields("subjects", subjects).items()
+    }
     known = {name for one in estimations for name in one.animals}
     if subject and subjects:
         raise MetadataError("subject= describes one animal and subjects= several; give one.")
     if len(known) == 1 and not subjects:
         (name,) = known
-        return {name: _ask_of_subject(session_key, subject or {})}
+        return {name: _ask_of_subject(session_key, subject)}
     if subject:
         raise MetadataError(
             f"The poses are of several individuals ({', '.join(sorted(known))}), and subject= "
             "describes one. Say which is which: subjects={'name': {'subject_id': ...}, ...}."
         )
-    _check_names(subjects or {}, known, animals)
-    found = {name: _ask_of_subject({}, (subjects or {})[name]) for name in animals}
+    _check_names(subjects, known, animals)
+    found = {name: _ask_of_subject({}, subjects[name]) for name in animals}
     owners: dict[Any, str] = {}
     for name, fields in found.items():
         other = owners.setdefault(fields.get("subject_id"), name)

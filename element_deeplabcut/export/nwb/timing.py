@@ -6,6 +6,8 @@ stamp per frame, in seconds from the session's start.
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,8 +64,7 @@ def find_timing(
     if timestamps is not None:
         times = _check_timestamps(timestamps, n_frames)
         return Timing(timestamps=times[frames]), Timing(timestamps=times)
-    if not np.isfinite(starting_time):
-        raise ParameterError(f"starting_time is {starting_time}; give a number of seconds.")
+    start = _check_start(starting_time)
     rates = {file.rate for file in pose.files} or {pose.rate}
     if None in rates:
         raise ParameterError(
@@ -71,15 +72,15 @@ def find_timing(
             "each frame in seconds from the session's start."
         )
     if len(rates) > 1:
-        times = starting_time + _concatenate_files(pose)
+        times = start + _concatenate_files(pose)
         return Timing(timestamps=times[frames]), Timing(timestamps=times)
     (rate,) = rates
     assured = float(rate)  # type: ignore[arg-type]
-    whole = Timing(float(starting_time), assured)
+    whole = Timing(start, assured)
     if len(frames) > 1 and (np.diff(frames) != 1).any():
-        return Timing(timestamps=starting_time + frames / assured), whole
+        return Timing(timestamps=start + frames / assured), whole
     first = int(frames[0]) / assured if len(frames) else 0.0
-    return Timing(float(starting_time) + first, assured), whole
+    return Timing(start + first, assured), whole
 
 
 def count_frames(pose: Pose) -> int:
@@ -97,6 +98,12 @@ def _concatenate_files(pose: Pose) -> npt.NDArray[np.float64]:
         times.append(start + seconds[:-1])
         start += float(seconds[-1])
     return np.concatenate(times)
+
+
+def _check_start(value: Any) -> float:
+    if not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ParameterError(f"starting_time is {value!r}; give a number of seconds.")
+    return float(value)
 
 
 def _check_timestamps(values: Any, n_frames: int) -> npt.NDArray[np.float64]:

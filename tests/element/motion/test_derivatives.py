@@ -139,6 +139,17 @@ def test_a_gap_has_no_speed_and_its_straight_line_counts_as_distance():
     assert motion.distance == pytest.approx(9)
 
 
+@pytest.mark.parametrize("rate", [1, 25, 30, 32, Fraction(30000, 1001)], ids=str)
+def test_a_missing_point_has_no_speed_at_any_frame_rate(rate):
+    """Frame times are equally spaced in floating point at some rates only."""
+    track = line(12, (60, 80), rate=float(rate))
+    track[5] = np.nan
+    pose = make_pose(track[:, None], body_parts=("nose",), rate=Fraction(rate))
+    (motion,) = measure(pose)
+    assert np.flatnonzero(np.isnan(motion.speed)).tolist() == [4, 5, 6]
+    assert np.allclose(np.delete(motion.speed, [4, 5, 6]), 100)
+
+
 def test_nothing_is_measured_across_the_end_of_a_file():
     """The second file begins elsewhere: no leap in speed, none in distance."""
     track = np.concatenate([line(15, (30, 0)), line(15, (30, 0), (150, 150))])

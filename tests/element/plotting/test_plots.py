@@ -191,12 +191,37 @@ def test_one_frame_and_nothing_found() -> None:
             render(plot(pose))
 
 
+def test_what_stands_still_is_seen() -> None:
+    """Corners of an arena, say: a path that leads nowhere."""
+    pose = make_pose(2)
+    pose.position[:, 0] = 7.0
+    still, moving = plotting.plot_trajectory(pose).axes[0].lines[1::2]
+    assert (still.get_xdata().tolist(), still.get_ydata().tolist()) == ([7], [7])
+    assert not len(moving.get_xdata())
+
+
+def test_points_between_gaps_are_seen() -> None:
+    """A line of one point shows nothing."""
+    pose = make_pose(2, rate=None)
+    pose.position[[1, 3]] = np.nan  # frames 0 and 2 stand alone
+    line, dots = plotting.plot_timeseries(pose, body_parts="part0").axes[0].lines
+    assert np.isnan(line.get_ydata()[[1, 3]]).all()
+    assert dots.get_xdata().tolist() == [0, 2]
+    assert np.array_equal(dots.get_ydata(), pose.position[[0, 2], 0, 0, 0])
+    one = Pose(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1)), np.arange(1), ("a",), rate=Fraction(30))
+    assert plotting.plot_timeseries(one).axes[2].get_xlim() == (-0.5, 0.5)
+
+
 @pytest.mark.parametrize("plot", [plotting.plot_trajectory, plotting.plot_timeseries])
 def test_bad_input_is_a_sentence(plot: Any) -> None:
     with pytest.raises(QueryError, match=r"no body part 'prt1'. Did you mean 'part1'"):
         plot(make_pose(), body_parts="prt1")
     with pytest.raises(ParameterError, match="p_cutoff is 2"):
         plot(make_pose(), p_cutoff=2)
+    with pytest.raises(ParameterError, match=r"p_cutoff is '0\.6'"):
+        plot(make_pose(), p_cutoff="0.6")
+    with pytest.raises(ParameterError, match="Give the pose itself, not its key"):
+        plot({"recording_id": 1})
     with pytest.raises(ParameterError, match="no colormap 'rainbw'"):
         plot(make_pose(), colormap="rainbw")
     empty = Pose(np.ones((0, 1, 1, 2)), np.ones((0, 1, 1)), np.arange(0), ("a",))
