@@ -103,7 +103,8 @@ def check_training_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     parameters, _ = split_config(params)
     checked = _check(parameters, TRAINING)
-    _check_updates(checked.get("pytorch_cfg_updates", {}))
+    for name, reasons in FORBIDDEN_UPDATES.items():
+        _check_updates(name, checked.get(name, {}), reasons)
     engine = checked.get("engine")
     if engine is not None:
         check_engine_honours(checked, engine)
@@ -131,13 +132,11 @@ def split_config(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
     return {name: value for name, value in parameters.items() if value is not None}, described
 
 
-def _check_updates(updates: Mapping[str, Any]) -> None:
+def _check_updates(name: str, updates: Mapping[str, Any], reasons: Mapping[str, str]) -> None:
     for path in _list_paths(updates):
-        for forbidden, reason in FORBIDDEN_UPDATES.items():
+        for forbidden, reason in reasons.items():
             if path == forbidden or path.startswith(f"{forbidden}."):
-                raise ParameterError(
-                    f"pytorch_cfg_updates may not set '{path}': {reason}. Take it out."
-                )
+                raise ParameterError(f"{name} may not set '{path}': {reason}. Take it out.")
 
 
 def _list_paths(settings: Mapping[str, Any], trail: str = "") -> Iterator[str]:

@@ -16,9 +16,15 @@ _LOG_INTERVAL_S = 30
 
 
 @contextmanager
-def show_training(description: str) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Show epoch, loss and time left of a training; after each epoch it can be interrupted."""
-    with tqdm(desc=description, unit="epoch", mininterval=_interval()) as bar:
+def show_training(
+    description: str, engine: str = "pytorch", done: int = 0
+) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Show epoch (iteration), loss and time left of a training of which some is done already.
+
+    After each epoch it can be interrupted.
+    """
+    unit = "epoch" if engine == "pytorch" else "it"
+    with tqdm(desc=description, unit=unit, initial=done, mininterval=_interval()) as bar:
 
         def update(progress: TrainingProgress) -> None:
             bar.total = progress.total

@@ -164,15 +164,24 @@ TRAINING = Vocabulary(
         "init_weights": _ours(_weights),
         "seed": _ours(_integer(0, 2**32 - 1)),
         "split_seed": _ours(_integer(0, 2**32 - 1)),
-        "display_iters": _both(_integer(1), "display_iters", "displayiters"),
+        "display_iters": Parameter(
+            _integer(1),
+            {"pytorch": "display_iters", "tensorflow": "displayiters"},
+            ("displayiters",),
+        ),
         "max_snapshots_to_keep": _both(_integer(1), "max_snapshots_to_keep"),
+        "batch_size": _both(_integer(1), "batch_size"),
+        "load_head_weights": Parameter(
+            _boolean,
+            {"pytorch": "load_head_weights", "tensorflow": "keepdeconvweights"},
+            ("keepdeconvweights",),
+        ),
         "epochs": _torch(_integer(1), "epochs"),
-        "batch_size": _torch(_integer(1), "batch_size"),
         "save_epochs": _torch(_integer(1), "save_epochs"),
-        "load_head_weights": _torch(_boolean, "load_head_weights"),
         "pytorch_cfg_updates": _torch(_settings, "pytorch_cfg_updates"),
-        "max_iters": _tensorflow(_integer(1), "max_iters", "maxiters"),
-        "save_iters": _tensorflow(_integer(1), "save_iters", "saveiters"),
+        "max_iters": _tensorflow(_integer(1), "maxiters", "maxiters"),
+        "save_iters": _tensorflow(_integer(1), "saveiters", "saveiters"),
+        "pose_cfg_updates": _tensorflow(_settings, "pose_cfg_updates"),
     },
     refused={
         "device": _AT_POPULATE,
@@ -186,7 +195,9 @@ TRAINING = Vocabulary(
 INFERENCE = Vocabulary(
     what="pose estimation parameters",
     parameters={
-        "batch_size": _both(_integer(1), "batch_size", "batchsize"),
+        "batch_size": Parameter(
+            _integer(1), {"pytorch": "batch_size", "tensorflow": "batchsize"}, ("batchsize",)
+        ),
         "cropping": _both(_crop, "cropping"),
         "dynamic": _both(_dynamic, "dynamic"),
         "filtered": _ours(_boolean),
@@ -224,13 +235,32 @@ PROJECT_ENTRIES = frozenset((
 """
 
 MARKS_OF_A_CONFIG = ("Task", "scorer", "project_path")
-FORBIDDEN_UPDATES = {
-    "device": _AT_POPULATE,
-    "runner.device": _AT_POPULATE,
-    "runner.load_weights_only": "it would let a snapshot run code when it is loaded",
-    "resume_training_from": "init_weights takes a snapshot, relative to a root directory",
-    "train_settings.weight_init": "init_weights takes a snapshot, relative to a root directory",
-    "metadata": "it is DeepLabCut's own record",
-    "inference.conditions": "its paths would lead out of the root directories",
+_BY_WEIGHTS = "init_weights takes a snapshot, relative to a root directory"
+_BY_LABELS = "it follows from the labels"
+FORBIDDEN_UPDATES: dict[str, dict[str, str]] = {
+    "pytorch_cfg_updates": {
+        "device": _AT_POPULATE,
+        "runner.device": _AT_POPULATE,
+        "runner.load_weights_only": "it would let a snapshot run code when it is loaded",
+        "resume_training_from": _BY_WEIGHTS,
+        "train_settings.weight_init": _BY_WEIGHTS,
+        "metadata": "it is DeepLabCut's own record",
+        "inference.conditions": "its paths would lead out of the root directories",
+    },
+    "pose_cfg_updates": {
+        "init_weights": _BY_WEIGHTS,
+        "net_type": "net_type is a parameter of its own",
+        "dataset_type": "augmenter_type is the parameter for it",
+        "batch_size": "batch_size is a parameter of its own",
+        "project_path": "it is the private view that DeepLabCut trains in",
+        "snapshot_prefix": "snapshots go to the private view that DeepLabCut trains in",
+        "log_dir": "logs go to the private view that DeepLabCut trains in",
+        "engine": "engine is a parameter of its own",
+        "dataset": _BY_LABELS,
+        "metadataset": _BY_LABELS,
+        "num_joints": _BY_LABELS,
+        "all_joints": _BY_LABELS,
+        "all_joints_names": _BY_LABELS,
+    },
 }
-"""Entries of an engine config that ``pytorch_cfg_updates`` may not set, and why."""
+"""Entries of an engine config that a parameter set may not change, and why."""

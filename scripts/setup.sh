@@ -157,7 +157,7 @@ fi
 echo unfinished >"$stamp"
 prepare_uv
 install_python_packages
-.venv/bin/python -I -c 'import av, cv2, tables, torch' ||
+.venv/bin/python -I -c 'import av, cv2, imgaug, tables, torch' ||
     die "an installed package does not load (see above): install the system library it names, then run this again."
 echo "$wanted" >"$stamp.new"
 mv "$stamp.new" "$stamp"

@@ -36,11 +36,9 @@ from workflow_deeplabcut.demo import settings  # noqa: E402
 TINY_NETWORK = {**settings.TINY_NETWORK, "runner.eval_interval": 4}
 """The demo's network: it learns the synthetic animal to 1 px in 14 s."""
 
-TRAINING_PARAMS = {
-    **settings.TRAINING_PARAMS,
-    "engine": "pytorch",
-    "pytorch_cfg_updates": TINY_NETWORK,
-}
+TRAINING_PARAMS = {**settings.PYTORCH_PARAMS, "pytorch_cfg_updates": TINY_NETWORK}
+TENSORFLOW_PARAMS = {**settings.TENSORFLOW_PARAMS, "shuffle": 2}
+"""The demo's MobileNet: about a minute to 4 px."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +141,14 @@ def trained(lab: Lab) -> Trained:
     lab.pipeline.train.ModelTraining.populate(key)
     model_key = lab.pipeline.model.Model.insert_from_training(key, "tiny")
     return Trained(key, model_key)
+
+
+@pytest.fixture(scope="session")
+def trained_tensorflow(lab: Lab) -> Trained:
+    """The same with the TensorFlow engine."""
+    key = lab.add_training(2, TENSORFLOW_PARAMS)
+    lab.pipeline.train.ModelTraining.populate(key)
+    return Trained(key, lab.pipeline.model.Model.insert_from_training(key, "tiny tensorflow"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..blobs import shorten
 from ..engines import get_engine
-from ..engines.base import Engine, InferencePlan, OnFrames
+from ..engines.base import Engine, InferencePlan, OnFrames, Video
 from ..errors import ParameterError, ResultError, VideoError
 from ..linking import Roots
 from ..progress import show_frames
@@ -152,10 +152,12 @@ def _make_plan(job: InferenceJob, bundle: Bundle) -> InferencePlan:
                 f"{batch_size}. Leave out batch_size, or dynamic."
             )
         batch_size = 1
-    # What is recorded is what DeepLabCut really cuts, or coordinates would be a pixel off.
     if not crop:
         return InferencePlan(batch_size, None, dynamic)
-    x1, x2, y1, y2 = truncate_crop(crop, job.width, job.height)
+    # What is recorded is what DeepLabCut really cuts, or coordinates would be a pixel off.
+    if bundle.facts.engine == "pytorch":
+        crop = truncate_crop(crop, job.width, job.height)
+    x1, x2, y1, y2 = crop
     return InferencePlan(batch_size, (x1, x2, y1, y2), dynamic)
 
 
@@ -192,7 +194,9 @@ def _analyze_files(
         for file, video in zip(job.files, videos, strict=True):
             folder = make_folder(attempt.directory, f"file-{file.file_id}")
             report = _offset(on_frames, file.first_frame)
-            prediction = engine.infer(view, video, folder, plan, device, report)
+            prediction = engine.infer(
+                view, Video(video, file.n_frames), folder, plan, device, report
+            )
             check_prediction(read_pose(prediction), file, bundle)
             results[str(file.file_id)] = prediction.relative_to(attempt.directory).as_posix()
     remove_view(view)

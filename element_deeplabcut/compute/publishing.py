@@ -19,6 +19,7 @@ import yaml
 
 from ..errors import PathError, ProjectError
 from ..linking import Roots
+from ..readers.engine_config import drop_places
 from ..readers.labels import LabelSet, Split, read_labels, read_split
 from ..readers.project import (
     ENGINE_CONFIG,
@@ -41,7 +42,7 @@ _METADATA_HEADER = (
     "---\n"
 )
 _SPLIT_FILES = "Documentation_data-*.pickle"
-_PATHS = ("project_path", "pose_config_path", "dataset")
+_PATHS = ("project_path", "pose_config_path", "dataset", "init_weights")
 """Entries of engine configs that only say where the project lies."""
 
 logger = logging.getLogger(__name__)
@@ -251,10 +252,12 @@ def _plan_model(run: Run, view: ProjectView, project: ProjectConfig) -> _Change:
     ours: dict[str, Content] = dict(list_files(view.model_folder))
     for name in (engine_config, "test/pose_cfg.yaml"):
         ours[name] = yaml.safe_dump(_relocate(view, project, name), sort_keys=False)
-    own_snapshots = {snapshot.path.name for snapshot in list_snapshots(view.train_folder)}
+    own_snapshots = {
+        snapshot.path.name for snapshot in list_snapshots(view.train_folder, view.engine)
+    }
     taken = sorted(
         f"train/{snapshot.path.name}"
-        for snapshot in list_snapshots(folder / "train")
+        for snapshot in list_snapshots(folder / "train", view.engine)
         if snapshot.path.name not in own_snapshots
     )
     files: Files = {}
@@ -265,7 +268,7 @@ def _plan_model(run: Run, view: ProjectView, project: ProjectConfig) -> _Change:
             files[relative / name] = content
         elif _is_same(content, target):
             continue
-        elif name == engine_config and hash_json(read_yaml(target)) == _start_of(run):
+        elif name == engine_config and _hash_config(target, view.engine) == _start_of(run):
             # The shuffle as it was before training; DeepLabCut's training changes it likewise.
             kept = target.with_name(f"{target.stem}.untrained{target.suffix}")
             if not kept.exists():
@@ -319,6 +322,10 @@ def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in config.items()
         if name not in _PATHS
     }
+
+
+def _hash_config(file: Path, engine: str) -> str:
+    return hash_json(drop_places(read_yaml(file), engine))
 
 
 def _start_of(run: Run) -> str:

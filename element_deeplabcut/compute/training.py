@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..engines import get_engine
-from ..engines.base import TrainingPlan
+from ..engines.base import Engine, TrainingPlan
 from ..errors import ParameterError, PathError, ProjectError
 from ..linking import Roots, check_relative
 from ..params import PRETRAINED, RANDOM, TRAINING, check_engine_honours, engine_arguments
 from ..progress import show_training
-from ..readers.engine_config import check_engine_config
+from ..readers.engine_config import check_engine_config, drop_places
 from ..readers.labels import (
     LABELS_FOLDER,
     LabelSet,
@@ -37,6 +38,7 @@ from ..store.files import hash_file, hash_json, make_folder
 from ..store.runs import Attempt, Run, RunIdentity, find_run, start_run
 from ..store.views import ProjectView, copy_shuffle, make_view, source_model_folder
 from .provenance import Stopwatch
+from .resuming import is_resumable, resume
 
 TRAININGS = "trainings"
 VIEW = "project"
@@ -70,9 +72,10 @@ class TrainingResult:
     """What a training leaves in the database.
 
     Attributes:
-        latest_snapshot: Highest number of epochs among the snapshots at the end.
+        latest_snapshot: Highest number of epochs (iterations) among the snapshots at the end.
         config_template: The project's config as it was trained with.
-        run_info: Provenance, split, label set's hash, best snapshot, run directory.
+        run_info: Provenance, split, label set's hash, best snapshot, run directory, and where it
+            was resumed after a stop.
     """
 
     latest_snapshot: int
@@ -105,21 +108,32 @@ def run_training(job: TrainingJob, roots: Roots) -> TrainingResult:
     parent = make_folder(roots.processed, TRAININGS)
     run = find_run(parent, identity)
     if run is None:
-        watch = Stopwatch()
         device = engine.resolve_device(job.device)
-        with start_run(parent, identity) as attempt:
-            view = _make_training_view(attempt, job, source)
-            if not source.exists:
-                engine.create_dataset(view, plan)
-            description = " ".join(f"{name}={value}" for name, value in job.key.items())
-            with show_training(f"Training {description}") as on_progress:
-                engine.train(view, plan, device, on_progress)
-            outcome = _collect_outcome(view, source)
-            provenance = watch.record(
-                engine=source.engine, device=device, versions=engine.describe(device)
-            )
-            run = attempt.finish({**outcome, "provenance": provenance})
+        with start_run(parent, identity, keep=is_resumable) as attempt:
+            run = _train(attempt, job, source, plan, engine, device)
     return _to_result(run, source, roots)
+
+
+def _train(
+    attempt: Attempt,
+    job: TrainingJob,
+    source: _Source,
+    plan: TrainingPlan,
+    engine: Engine,
+    device: str,
+) -> Run:
+    watch = Stopwatch()
+    view = _make_training_view(attempt, job, source)
+    if not source.exists:
+        engine.create_dataset(view, plan)
+    versions = engine.describe(device)
+    resumption = resume(attempt, view, engine, versions["deeplabcut"])
+    description = " ".join(f"{name}={value}" for name, value in job.key.items())
+    with show_training(f"Training {description}", source.engine, resumption.epochs) as on_progress:
+        engine.train(view, plan, device, on_progress, resumption.snapshot)
+    outcome = _collect_outcome(view, source)
+    provenance = watch.record(engine=source.engine, device=device, versions=versions)
+    return attempt.finish({**outcome, "resumed": resumption.history, "provenance": provenance})
 
 
 # --- where it starts from -------------------------------------------------------------------------
@@ -147,7 +161,8 @@ def _find_source(job: TrainingJob, roots: Roots) -> _Source:
     view = ProjectView(project, engine, shuffle, index, job.model_prefix)
     engine_config_file = source_model_folder(project, view) / "train" / view.engine_config_file.name
     engine_config = read_yaml(engine_config_file)
-    check_engine_config(engine_config, engine_config_file, roots.confine)
+    if engine == "pytorch":  # of TensorFlow's, every path is replaced
+        check_engine_config(engine_config, engine_config_file, roots.confine)
     _check_network(job.params, engine_config, project)
     return _Source(
         project,
@@ -155,7 +170,7 @@ def _find_source(job: TrainingJob, roots: Roots) -> _Source:
         engine,
         True,
         hash_labels(labels, project.directory),
-        hash_json(engine_config),
+        hash_json(drop_places(engine_config, engine)),
     )
 
 
@@ -290,7 +305,7 @@ def _identify(job: TrainingJob, source: _Source, roots: Roots) -> tuple[RunIdent
     weights_hash = ""
     if weights not in (PRETRAINED, RANDOM):
         weights = roots.confine(roots.resolve(weights))
-        weights_hash = hash_file(weights)
+        weights_hash = _hash_weights(weights)
     settings = {
         name: value
         for name, value in source.project.settings.items()
@@ -317,6 +332,14 @@ def _identify(job: TrainingJob, source: _Source, roots: Roots) -> tuple[RunIdent
     return RunIdentity("training", job.key, inputs), plan
 
 
+def _hash_weights(file: Path) -> str:
+    """Hash a snapshot; one of TensorFlow's files stands for all of them."""
+    if file.suffix == ".pt":
+        return hash_file(file)
+    files = sorted(file.parent.glob(f"{glob.escape(file.stem)}.*"))
+    return hash_json({other.name: hash_file(other) for other in files if other.is_file()})
+
+
 def _make_training_view(attempt: Attempt, job: TrainingJob, source: _Source) -> ProjectView:
     view = make_view(
         source.project,
@@ -334,10 +357,10 @@ def _make_training_view(attempt: Attempt, job: TrainingJob, source: _Source) -> 
 
 
 def _collect_outcome(view: ProjectView, source: _Source) -> dict[str, Any]:
-    snapshots = list_snapshots(view.train_folder)
+    snapshots = list_snapshots(view.train_folder, view.engine)
     if not snapshots:
         raise ProjectError(
-            "The training ended without a snapshot. Train for more epochs, or save more often."
+            "The training ended without a snapshot. Train for longer, or save more often."
         )
     split = read_split(
         view.directory / view.project.split_file(view.shuffle, view.trainingsetindex)

@@ -12,7 +12,11 @@ from typing import cast
 from ..errors import EngineError
 from .base import Engine
 
-_MODULES = {"pytorch": "deeplabcut"}
+_NEEDS = {
+    "pytorch": ("dlc", ("deeplabcut", "torch")),
+    "tensorflow": ("dlc-tf", ("deeplabcut", "tensorflow", "tf_slim")),
+}
+"""Engine -> the extra that installs it, and the modules it cannot do without."""
 
 
 def get_engine(name: str) -> Engine:
@@ -21,13 +25,25 @@ def get_engine(name: str) -> Engine:
     Raises:
         EngineError: There is no such engine, or what it needs is not installed here.
     """
-    if name not in _MODULES:
+    if name not in _NEEDS:
         raise EngineError(
-            f"This version cannot work with the {name} engine; it offers {', '.join(_MODULES)}."
+            f"This version cannot work with the {name} engine; it offers {', '.join(_NEEDS)}."
         )
-    if importlib.util.find_spec(_MODULES[name]) is None:
+    extra, modules = _NEEDS[name]
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
         raise EngineError(
-            f"The {name} engine needs DeepLabCut, which is not installed on this machine. Install "
-            "it with: pip install 'element-deeplabcut[dlc]', or run this on a worker that has it."
+            f"The {name} engine needs {' and '.join(missing)}, not installed on this machine. "
+            f"Install it with: pip install 'element-deeplabcut[{extra}]', or run this on a worker "
+            "that has it."
         )
     return cast(Engine, importlib.import_module(f".{name}", __package__))
+
+
+def list_engines() -> tuple[str, ...]:
+    """Name the engines whose modules are installed on this machine."""
+    found = []
+    for name, (_, modules) in _NEEDS.items():
+        if all(importlib.util.find_spec(module) is not None for module in modules):
+            found.append(name)
+    return tuple(found)

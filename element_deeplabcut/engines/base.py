@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..readers.snapshots import Snapshot
 from ..store.views import ProjectView
 
 
@@ -71,6 +72,19 @@ class FrameErrors:
 
 
 @dataclass(frozen=True)
+class Video:
+    """A video to analyze.
+
+    Attributes:
+        path: The file.
+        n_frames: Frames it holds, decoded and counted.
+    """
+
+    path: Path
+    n_frames: int
+
+
+@dataclass(frozen=True)
 class InferencePlan:
     """How to analyze a video.
 
@@ -107,9 +121,21 @@ class Engine(Protocol):
         """Create dataset, split and engine config of the view's shuffle from its labels."""
 
     def train(
-        self, view: ProjectView, plan: TrainingPlan, device: str, on_progress: OnTraining
+        self,
+        view: ProjectView,
+        plan: TrainingPlan,
+        device: str,
+        on_progress: OnTraining,
+        resume_from: Snapshot | None = None,
     ) -> None:
-        """Train the view's shuffle; an exception raised by ``on_progress`` stops it cleanly."""
+        """Train the view's shuffle; an exception raised by ``on_progress`` stops it cleanly.
+
+        With ``resume_from``, one of the view's own snapshots, the training goes on from there to
+        the length that the plan says.
+        """
+
+    def is_complete(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot was written to its end: a killed worker may leave half of one."""
 
     def evaluate(self, view: ProjectView, snapshot: str, device: str) -> FrameErrors:
         """Predict every labelled frame of the view with one of its snapshots."""
@@ -117,7 +143,7 @@ class Engine(Protocol):
     def infer(
         self,
         view: ProjectView,
-        video: Path,
+        video: Video,
         folder: Path,
         plan: InferencePlan,
         device: str,

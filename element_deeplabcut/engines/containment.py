@@ -26,6 +26,7 @@ import numpy as np
 _ENVIRONMENT = {
     "DLClight": "True",  # no graphical interface
     "MPLBACKEND": "Agg",
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # or its libraries write to the terminal when they are loaded
     "TORCH_LOAD_WEIGHTS_ONLY": "true",  # DeepLabCut's default where a config does not say
 }
 

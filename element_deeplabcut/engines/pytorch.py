@@ -5,31 +5,30 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.metadata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import EngineError
-from ..params import PRETRAINED, RANDOM
-from ..readers.project import ENGINE_CONFIG
+from ..readers.snapshots import Snapshot
 from ..readers.yaml_files import read_yaml
 from ..store.views import ProjectView
+from . import pytorch_training as training
 from .base import (
     FrameErrors,
     InferencePlan,
     OnFrames,
     OnTraining,
     TrainingPlan,
-    TrainingProgress,
+    Video,
 )
 from .containment import contained
+from .frames import upright_frames
+from .messages import explained, last_messages
 
-_HUB_TIMEOUT_S = 5
 _M_MMAP_THRESHOLD = -3  # of mallopt(3)
-_INITIAL_WEIGHTS = "initial-weights.pt"  # not "snapshot-...": DeepLabCut would take it for one
-
 
 # --- the machine ----------------------------------------------------------------------------------
 
@@ -76,7 +75,7 @@ def create_dataset(view: ProjectView, plan: TrainingPlan) -> None:
 
         # DeepLabCut splits with numpy's global generator. Shuffles of one seed must differ.
         np.random.seed([plan.split_seed, view.shuffle])
-        with _explained("create the training dataset", view):
+        with explained("create the training dataset"):
             deeplabcut.create_training_dataset(
                 str(view.config_file),
                 Shuffles=[view.shuffle],
@@ -92,37 +91,36 @@ def create_dataset(view: ProjectView, plan: TrainingPlan) -> None:
     if not view.engine_config_file.is_file():
         raise EngineError(
             "DeepLabCut created no training dataset. Check that the labelled folders hold labels. "
-            f"Its last messages: {_last_messages(view)}"
+            f"Its last messages: {last_messages(view)}"
         )
 
 
-def train(view: ProjectView, plan: TrainingPlan, device: str, on_progress: OnTraining) -> None:
+def train(
+    view: ProjectView,
+    plan: TrainingPlan,
+    device: str,
+    on_progress: OnTraining,
+    resume_from: Snapshot | None = None,
+) -> None:
     """Train the view's shuffle; an exception raised by ``on_progress`` stops it cleanly.
+
+    While it runs, snapshots hold the optimizer's state, so that a stopped training goes on as if it
+    had not been; it is left out of those that remain, as DeepLabCut does.
 
     Raises:
         EngineError: Training failed, or pretrained weights were wanted and cannot be had.
     """
     with contained(view.log_file):
-        from deeplabcut.pose_estimation_pytorch.apis import train_network
-
         _check_version(view)
-        arguments = dict(plan.arguments)
-        updates = {"train_settings.seed": plan.seed, **arguments.pop("pytorch_cfg_updates", {})}
-        _apply_updates(view, updates)
-        weights = _prepare_weights(view, plan)
-        total = arguments.get("epochs") or _read_config(view)["train_settings"]["epochs"]
-        with _reporting(on_progress, total), _explained("train the model", view):
-            if plan.init_weights == PRETRAINED:
-                _download_or_explain(view)
-            train_network(
-                str(view.config_file),
-                modelprefix=view.model_prefix,
-                device=device,
-                snapshot_path=weights,
-                **arguments,
-            )
-    if weights is not None:
-        weights.unlink()
+        training.run(view, plan, device, on_progress, resume_from)
+
+
+def is_complete(snapshot: Snapshot) -> bool:
+    """Whether a snapshot was written to its end."""
+    try:
+        return {"model", "metadata"} <= training.load(snapshot.path).keys()
+    except training.UNLOADABLE:
+        return False
 
 
 def _check_version(view: ProjectView) -> None:
@@ -143,129 +141,6 @@ def _check_version(view: ProjectView) -> None:
         )
 
 
-def _read_config(view: ProjectView) -> Any:
-    from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig
-
-    return PoseConfig.from_any(view.engine_config_file)
-
-
-def _apply_updates(view: ProjectView, updates: dict[str, Any]) -> None:
-    """Write settings into the view's engine config, before anything is built from it."""
-    config = _read_config(view)
-    for path, value in updates.items():
-        try:
-            config.set_nested(path, value)
-        except (KeyError, AttributeError, TypeError, ValueError) as error:
-            raise EngineError(
-                f"pytorch_cfg_updates holds '{path}', which {ENGINE_CONFIG['pytorch']} of this "
-                f"network does not take ({' '.join(str(error).split())[:300]}). Correct the name "
-                "or the value."
-            ) from error
-    config.to_yaml(view.engine_config_file)
-
-
-def _prepare_weights(view: ProjectView, plan: TrainingPlan) -> Path | None:
-    """Write the weights training starts from, or return None for pretrained ones.
-
-    The epoch is set to 0: DeepLabCut adds the epochs it is asked for to those a snapshot has.
-    """
-    import torch
-    from deeplabcut.pose_estimation_pytorch.models import PoseModel
-
-    if plan.init_weights == PRETRAINED:
-        return None
-    if plan.init_weights == RANDOM:
-        torch.manual_seed(plan.seed)
-        model = PoseModel.build(_read_config(view)["model"], pretrained_backbone=False)
-        state = model.state_dict()
-    else:
-        state = _load_weights(Path(plan.init_weights))
-    file = view.train_folder / _INITIAL_WEIGHTS
-    torch.save({"model": state, "metadata": {"epoch": 0, "metrics": {}, "losses": {}}}, file)
-    return file
-
-
-def _load_weights(file: Path) -> Any:
-    import pickle
-
-    import torch
-
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)["model"]
-    except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise EngineError(
-            f"'{file}' is not a snapshot of DeepLabCut's PyTorch engine "
-            f"({str(error).splitlines()[0]}). Give init_weights a snapshot-*.pt file."
-        ) from error
-
-
-def _download_or_explain(view: ProjectView) -> None:
-    """Make sure within seconds that pretrained weights can be had.
-
-    Without a network, DeepLabCut retries for most of a minute before it fails. So the hub is asked
-    once with a short time-out; if it is out of reach, only weights downloaded before are used.
-    """
-    from deeplabcut.pose_estimation_pytorch.models import PoseModel
-    from huggingface_hub import constants, get_session
-
-    was_offline = constants.HF_HUB_OFFLINE
-    try:
-        if not was_offline:
-            get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S)
-    except Exception:  # whatever kind of unreachable it is
-        constants.HF_HUB_OFFLINE = True
-    try:
-        PoseModel.build(_read_config(view)["model"], pretrained_backbone=True)
-    except Exception as error:
-        raise EngineError(
-            "The pretrained weights are neither on this machine nor to be downloaded "
-            f"({str(error).splitlines()[0]}). Connect it to the internet once, or set the "
-            "parameter init_weights to 'random' or to a snapshot file below a root directory."
-        ) from error
-    finally:
-        constants.HF_HUB_OFFLINE = was_offline
-
-
-@contextlib.contextmanager
-def _reporting(on_progress: OnTraining, total: int) -> Iterator[None]:
-    """Report each epoch. DeepLabCut's config accepts no logger of ours, so its own is wrapped."""
-    from deeplabcut.pose_estimation_pytorch.runners.logger import CSVLogger
-
-    original: Callable[..., None] = CSVLogger.log
-
-    def log(self: Any, metrics: dict[str, Any], step: int | None = None) -> None:
-        original(self, metrics, step)
-        numbers = {name: float(value) for name, value in metrics.items() if value is not None}
-        on_progress(TrainingProgress(step or 0, total, numbers))
-
-    CSVLogger.log = log
-    try:
-        yield
-    finally:
-        CSVLogger.log = original
-
-
-@contextlib.contextmanager
-def _explained(what: str, view: ProjectView) -> Iterator[None]:
-    """Turn DeepLabCut's exceptions into one that says what was being done and where to look."""
-    try:
-        yield
-    except EngineError:
-        raise
-    except (ArithmeticError, AttributeError, ImportError, LookupError, OSError, RuntimeError,
-            TypeError, ValueError) as error:  # fmt: skip
-        detail = " ".join(str(error).split())[:500]
-        raise EngineError(
-            f"DeepLabCut could not {what}: {type(error).__name__}: {detail}"
-        ) from error
-
-
-def _last_messages(view: ProjectView, lines: int = 5) -> str:
-    """Quote the end of the log, which goes away with a failed run."""
-    text = view.log_file.read_text(encoding="utf-8", errors="replace")
-    return " | ".join(text.split("\n")[-lines - 1 :]).strip(" |")
-
-
 # --- evaluation -----------------------------------------------------------------------------------
 
 
@@ -275,7 +150,7 @@ def evaluate(view: ProjectView, snapshot: str, device: str) -> FrameErrors:
     Raises:
         EngineError: DeepLabCut failed.
     """
-    with contained(view.log_file), _explained("evaluate the model", view):
+    with contained(view.log_file), explained("evaluate the model"):
         from deeplabcut.pose_estimation_pytorch.apis.evaluation import predict
         from deeplabcut.pose_estimation_pytorch.apis.utils import get_inference_runners
 
@@ -332,7 +207,7 @@ def _relative_image(view: ProjectView, image: str) -> str:
 
 def infer(
     view: ProjectView,
-    video: Path,
+    video: Video,
     folder: Path,
     plan: InferencePlan,
     device: str,
@@ -343,14 +218,14 @@ def infer(
     Raises:
         EngineError: DeepLabCut failed, or wrote no prediction.
     """
-    with contained(view.log_file), _explained(f"analyze '{video.name}'", view):
+    with contained(view.log_file), explained(f"analyze '{video.path.name}'"):
         from deeplabcut.pose_estimation_pytorch.apis import videos as api
 
         _check_version(view)
-        with _counting(api, on_frames):
+        with upright_frames(), _counting(api, on_frames):
             scorer = api.analyze_videos(
                 str(view.config_file),
-                [str(video)],
+                [str(video.path)],
                 shuffle=view.shuffle,
                 trainingsetindex=view.trainingsetindex,
                 modelprefix=view.model_prefix,
@@ -362,11 +237,11 @@ def infer(
                 dynamic=plan.dynamic or (False, 0.5, 10),
                 inference_cfg=_choose_threads(view, device),
             )
-    file = folder / f"{video.stem}{scorer}.h5"
+    file = folder / f"{video.path.stem}{scorer}.h5"
     if not file.is_file():
         raise EngineError(
-            f"DeepLabCut wrote no prediction for '{video}'. Check that it plays; DeepLabCut's last "
-            f"messages: {_last_messages(view)}"
+            f"DeepLabCut wrote no prediction for '{video.path}'. Check that it plays; DeepLabCut's "
+            f"last messages: {last_messages(view)}"
         )
     return file
 

@@ -1,4 +1,6 @@
-"""An engine config (``pytorch_config.yaml``) is read by DeepLabCut; this checks it beforehand.
+"""An engine config is read by DeepLabCut; this checks it beforehand.
+
+It is ``pytorch_config.yaml``, or ``pose_cfg.yaml`` with TensorFlow.
 
 Project folders are the user's own, but an engine config travels with them, and three kinds of
 entry in it reach further than the project: one lets torch run code stored in a snapshot, some are
@@ -64,3 +66,14 @@ def _find_paths(value: Any, trail: str = "") -> Iterator[tuple[str, str]]:
         if key in _PATH_ENTRIES and isinstance(item, str) and item:
             yield name, item
         yield from _find_paths(item, name)
+
+
+def drop_places(config: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    """Leave out where the project lay when DeepLabCut wrote the config.
+
+    DeepLabCut does not need it, and a moved project is still the same one.
+    """
+    if engine == "tensorflow":
+        return {**config, "project_path": "", "init_weights": ""}
+    metadata = {**(config.get("metadata") or {}), "project_path": "", "pose_config_path": ""}
+    return {**config, "metadata": metadata}

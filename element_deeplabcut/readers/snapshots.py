@@ -64,21 +64,18 @@ class Snapshot:
         return f"best-{self.epochs}" if self.best else str(self.epochs)
 
 
-def list_snapshots(train_folder: Path, prefix: str = POSE) -> list[Snapshot]:
-    """List the PyTorch snapshots of a train folder in DeepLabCut's order (best last)."""
+def list_snapshots(
+    train_folder: Path, engine: str = "pytorch", prefix: str = POSE
+) -> list[Snapshot]:
+    """List the snapshots of a train folder in DeepLabCut's order (PyTorch: the best one last)."""
     if not train_folder.is_dir():
         return []
+    if engine == "tensorflow":
+        matches = [(_TENSORFLOW_NAME.fullmatch(file.name), file) for file in train_folder.iterdir()]
+        return sorted(Snapshot(False, int(m[1]), file.with_suffix("")) for m, file in matches if m)
     name = re.compile(_PYTORCH_NAME.format(prefix=prefix))
     matches = [(name.fullmatch(file.name), file) for file in train_folder.iterdir()]
     return sorted(Snapshot(bool(m[1]), int(m[2]), file) for m, file in matches if m)
-
-
-def list_tensorflow_snapshots(train_folder: Path) -> list[Snapshot]:
-    """List the TensorFlow snapshots of a train folder by iterations."""
-    if not train_folder.is_dir():
-        return []
-    matches = [(_TENSORFLOW_NAME.fullmatch(file.name), file) for file in train_folder.iterdir()]
-    return sorted(Snapshot(False, int(m[1]), file.with_suffix("")) for m, file in matches if m)
 
 
 def select_snapshot(
@@ -89,10 +86,7 @@ def select_snapshot(
     Raises:
         ModelError: There is no snapshot, or none with that index.
     """
-    if engine == "tensorflow":
-        snapshots = list_tensorflow_snapshots(train_folder)
-    else:
-        snapshots = list_snapshots(train_folder, prefix)
+    snapshots = list_snapshots(train_folder, engine, prefix)
     if not snapshots:
         raise ModelError(f"'{train_folder}' holds no snapshot. Train the model first.")
     if not -len(snapshots) <= snapshotindex < len(snapshots):

@@ -106,3 +106,10 @@ def write_yaml(file: Path, content: Mapping[str, Any]) -> None:
     """Write a YAML mapping into a new file, in the order given."""
     with file.open("x", encoding="utf-8") as stream:
         yaml.safe_dump(dict(content), stream, sort_keys=False, allow_unicode=True)
+
+
+def replace_yaml(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a file anew; whoever reads it meanwhile sees the old one or the new one."""
+    fresh = file.with_name(f"{file.name}.new")
+    write_yaml(fresh, content)
+    fresh.replace(file)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, ProjectError
-from ..readers.engine_config import check_loads_safely
+from ..readers.engine_config import check_loads_safely, drop_places
 from ..readers.labels import LABELS_FOLDER, read_labels
 from ..readers.project import (
     CONFIG_NAME,
@@ -43,11 +43,13 @@ from ..readers.snapshots import (
 from ..readers.yaml_files import read_yaml, write_yaml
 from .files import (
     attempt_folder,
+    claim,
     find_changed,
     fingerprint,
     hash_json,
     list_files,
     make_folder,
+    mark_used,
     publish,
     write_new,
 )
@@ -223,8 +225,7 @@ def _fill(
     )
     parts = view.model_folder.relative_to(attempt).parts
     train, test = make_folder(attempt, *parts, "train"), make_folder(attempt, *parts, "test")
-    # The configs record where they once lay; DeepLabCut does not need it.
-    write_yaml(train / ENGINE_CONFIG[facts.engine], _drop_places(engine_config, facts.engine))
+    write_yaml(train / ENGINE_CONFIG[facts.engine], _drop_origins(engine_config, facts.engine))
     pose_config = {**read_yaml(folder / "test" / "pose_cfg.yaml"), "dataset": ""}
     if facts.engine == "tensorflow":
         pose_config["init_weights"] = ""
@@ -241,22 +242,19 @@ def _fill(
                 shutil.copyfile(source.directory / source.dataset_folder() / name, dataset / name)
 
 
-def _drop_places(engine_config: Mapping[str, Any], engine: str) -> dict[str, Any]:
+def _drop_origins(engine_config: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    """Leave out where the config lay, and which weights the training began with."""
+    config = drop_places(engine_config, engine)
     if engine == "tensorflow":
-        return {**engine_config, "project_path": "", "init_weights": ""}
-    metadata = {**engine_config.get("metadata", {}), "project_path": "", "pose_config_path": ""}
-    training = dict(engine_config.get("train_settings") or {})
+        return config
+    training = dict(config.get("train_settings") or {})
     if (training.get("weight_init") or {}).get("memory_replay"):
         raise ModelError(
             "The model was fine-tuned from a SuperAnimal with memory replay, which this version "
             "cannot run. Analyze with DeepLabCut, and load the result."
         )
-    return {
-        **engine_config,
-        "metadata": metadata,
-        "train_settings": {**training, "weight_init": None},
-        "resume_training_from": None,
-    }
+    training["weight_init"] = None
+    return {**config, "train_settings": training, "resume_training_from": None}
 
 
 def _store(attempt: Path, store: Path, facts: dict[str, Any]) -> Bundle:
@@ -268,7 +266,8 @@ def _store(attempt: Path, store: Path, facts: dict[str, Any]) -> Bundle:
         if file.is_file():
             os.chmod(file, 0o444)
     if not publish(attempt, store / MODELS / name):
-        _set_damaged_aside(store, name)
+        if claim(store / MODELS / name):  # until a row names it
+            _set_damaged_aside(store, name)
         publish(attempt, store / MODELS / name)
     return open_bundle(store, name)
 
@@ -279,6 +278,7 @@ def _set_damaged_aside(store: Path, name: str) -> None:
         open_bundle(store, name)
     except ModelError:
         damaged = make_folder(store, MODELS, ".damaged") / f"{name}.{uuid.uuid4().hex[:8]}"
+        mark_used(store / MODELS / name)  # its days aside are counted from now on
         (store / MODELS / name).rename(damaged)
         logger.warning("The damaged model bundle '%s' was replaced; it is now '%s'.", name, damaged)
 
@@ -308,6 +308,24 @@ def open_bundle(store: Path, name: str) -> Bundle:
         )
     project = parse_project(read_yaml(folder / CONFIG_NAME, is_ours=True), folder)
     return Bundle(folder, name, project, BundleFacts(**facts))
+
+
+def recognize_bundle(folder: Path) -> frozenset[str] | None:
+    """Say which files a bundle was stored with, from its name and ``bundle.json`` alone.
+
+    Returns:
+        POSIX paths, that of ``bundle.json`` included; None for anything that is not a bundle under
+        its own name.
+    """
+    file = folder / BUNDLE
+    try:
+        content = {} if file.is_symlink() else json.loads(file.read_text(encoding="utf-8"))
+        facts, files = content["facts"], content["files"]
+        BundleFacts(**facts)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_named = hash_json({"facts": facts, "files": files}) == folder.name
+    return frozenset({*files, BUNDLE}) if is_named else None
 
 
 def check_single_animal(bundle: Bundle) -> None:
@@ -348,6 +366,9 @@ def make_bundle_view(bundle: Bundle, directory: Path, frames_of: Path | None = N
         model_prefix=facts.model_prefix,
         frames_of=frames_of,
         folders=folders,
+        # The view holds one snapshot, and what is cropped is said by arguments: DeepLabCut would
+        # apply the config's crop even where the task switched it off.
+        settings={"snapshotindex": -1, "cropping": False},
     )
     for file in sorted(bundle.directory.rglob("*")):
         relative = file.relative_to(bundle.directory)

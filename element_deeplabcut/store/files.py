@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import re
 import shutil
 import stat
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from typing import Any
 from ..errors import PathError
 
 ATTEMPTS = ".attempts"
+TRASH = ".trash"
+_PATIENCE_S = 5
+"""How long a claim waits for a removal, whose process may have been killed in the middle of it."""
 _CHUNK = 1 << 20
 
 
@@ -106,17 +111,28 @@ def write_new(file: Path, text: str) -> None:
 
 
 @contextmanager
-def attempt_folder(parent: Path, name: str) -> Iterator[Path]:
+def attempt_folder(
+    parent: Path, name: str, keep: Callable[[Path, BaseException], bool] | None = None
+) -> Iterator[Path]:
     """Give a fresh private folder to work in; it is removed unless it was published.
 
     The name is unpredictable, so nothing can have been planted in it.
+
+    Args:
+        parent: Folder below whose attempts it is created.
+        name: What its name begins with.
+        keep: Says of a failed attempt whether its folder is to stay.
     """
     folder = make_folder(parent, ATTEMPTS) / f"{name}.{uuid.uuid4().hex[:12]}"
     folder.mkdir(mode=0o755)
+    is_kept = False
     try:
         yield folder
+    except BaseException as error:
+        is_kept = keep is not None and folder.exists() and keep(folder, error)
+        raise
     finally:
-        if folder.exists():
+        if folder.exists() and not is_kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -138,6 +154,40 @@ def publish(attempt: Path, target: Path) -> bool:
         raise
     _sync(target.parent)
     return True
+
+
+def mark_used(folder: Path) -> bool:
+    """Make a folder young again, so that housekeeping leaves it to who has just found it.
+
+    Returns:
+        False when it is gone.
+    """
+    try:
+        os.utime(folder)
+    except FileNotFoundError:
+        return False
+    except OSError:  # another user's folder, or read-only storage
+        return os.path.lexists(folder)
+    return True
+
+
+def claim(folder: Path) -> bool:
+    """Insist on a published folder that housekeeping may be about to remove.
+
+    Housekeeping announces a removal in ``.trash`` before it looks at the folder's age for the last
+    time; here the folder is made young before looking for an announcement. So one of the two
+    notices the other: either the folder stays or is put back, or it is gone.
+
+    Returns:
+        Whether it is there, and stays.
+    """
+    if not mark_used(folder):
+        return False
+    until = time.monotonic() + _PATIENCE_S
+    announced = f"{glob.escape(folder.name)}.*"
+    while any((folder.parent / TRASH).glob(announced)) and time.monotonic() < until:
+        time.sleep(0.01)
+    return os.path.lexists(folder)
 
 
 def _sync(path: Path) -> None:

@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +25,13 @@ from ..errors import ResultError
 from ..interruption import check_interruption
 from .files import (
     attempt_folder,
+    claim,
     dump_json,
     find_changed,
     fingerprint,
     hash_json,
     make_folder,
+    mark_used,
     publish,
     slugify,
     write_new,
@@ -64,8 +66,12 @@ class RunIdentity:
     @property
     def name(self) -> str:
         """Folder name: readable, and distinct for distinct identities."""
-        values = "-".join(slugify(str(value), 20) for _, value in sorted(self.key.items()))
-        return f"{slugify(values, 60)}-{hash_json(self.plain)[:16]}"
+        return f"{name_key(self.key)}-{hash_json(self.plain)[:16]}"
+
+
+def name_key(key: Mapping[str, Any]) -> str:
+    """Begin the name of every run of a key. Different keys may read the same."""
+    return slugify("-".join(slugify(str(value), 20) for _, value in sorted(key.items())), 60)
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,12 @@ class Attempt:
         self.directory = directory
         self._target = target
         self._identity = identity
+
+    def list_earlier(self) -> list[Path]:
+        """List the folders of other unfinished attempts at the same run."""
+        pattern = f"{self._identity.name}.*"  # the name ends in a hash of the identity
+        return [folder for folder in self.directory.parent.glob(pattern)
+                if folder != self.directory and folder.is_dir()]  # fmt: skip
 
     def finish(self, result: Mapping[str, Any]) -> Run:
         """Write the manifest and publish the folder.
@@ -121,10 +133,18 @@ class Attempt:
         return published
 
 
+Keep = Callable[[Path, BaseException], bool]
+"""Decides, of a failed attempt's folder and what failed, whether it is worth keeping."""
+
+
 @contextmanager
-def start_run(parent: Path, identity: RunIdentity) -> Iterator[Attempt]:
-    """Begin a run whose folder will be published in ``parent``; failing leaves nothing behind."""
-    with attempt_folder(parent, identity.name) as folder:
+def start_run(parent: Path, identity: RunIdentity, keep: Keep | None = None) -> Iterator[Attempt]:
+    """Begin a run whose folder will be published in ``parent``.
+
+    Failing leaves nothing behind, unless ``keep`` says that a later attempt can go on from it. A
+    kept folder is no result: it has no manifest, and lies among the attempts.
+    """
+    with attempt_folder(parent, identity.name, keep) as folder:
         yield Attempt(folder, parent / identity.name, identity)
 
 
@@ -133,7 +153,7 @@ def find_run(parent: Path, identity: RunIdentity) -> Run | None:
 
     A damaged run is set aside under another name and reported, so that the work is done again.
     """
-    run = _read_run(parent / identity.name, identity)
+    run = _read_run(parent / identity.name, identity) if claim(parent / identity.name) else None
     if run is not None:
         logger.info("Found finished %s in '%s'; not computing again.", identity.kind, run.directory)
     return run
@@ -193,6 +213,7 @@ def _find_problem(folder: Path, manifest: dict[str, Any] | None, identity: RunId
 
 def _set_aside(folder: Path, why: str) -> None:
     damaged = make_folder(folder.parent, ".damaged") / f"{folder.name}.{uuid.uuid4().hex[:8]}"
+    mark_used(folder)  # its days aside are counted from now on
     with contextlib.suppress(FileNotFoundError):  # another worker was first
         folder.rename(damaged)
         logger.warning("'%s' is not used (%s); it was moved to '%s'.", folder, why, damaged)
@@ -203,3 +224,20 @@ def list_runs(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
     return sorted(path.parent for path in parent.glob(f"*/{MANIFEST}"))
+
+
+def recognize_run(folder: Path) -> tuple[RunIdentity, frozenset[str]] | None:
+    """Say which run a published folder is, from its name and manifest alone.
+
+    Returns:
+        The identity and the files it was published with (POSIX paths, the manifest's included), or
+        None for anything that is not a run this version published under this name.
+    """
+    manifest = None if (folder / MANIFEST).is_symlink() else _read_manifest(folder)
+    try:
+        identity = RunIdentity(**manifest["identity"]) if manifest else None
+        if manifest is None or identity is None or identity.name != folder.name:
+            return None
+        return identity, frozenset({*manifest["files"], MANIFEST})
+    except (TypeError, AttributeError):  # a manifest with other things in these places
+        return None

@@ -10,9 +10,10 @@ workers on one project never meet.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ..errors import ProjectError
 from ..readers.labels import LABELS_FOLDER
@@ -83,6 +84,7 @@ def make_view(
     model_prefix: str = "",
     frames_of: Path | None = None,
     folders: Iterable[str] = (),
+    settings: Mapping[str, Any] | None = None,
 ) -> ProjectView:
     """Create an empty view: a config of its own, and links to labelled frames.
 
@@ -95,13 +97,14 @@ def make_view(
         model_prefix: Folder between project and models, or ''.
         frames_of: Folder of the project that holds ``labeled-data``.
         folders: Labelled-data folders to link; DeepLabCut trains on exactly these.
+        settings: Entries that replace those of the project's config.
     """
     names = sorted(folders)
     if names and frames_of is not None:
         parent = make_folder(directory, LABELS_FOLDER)
         for name in names:
             (parent / name).symlink_to((frames_of / LABELS_FOLDER / name).resolve())
-    settings = dict(project.settings)
+    settings = {**project.settings, **(settings or {})}
     settings["project_path"] = str(directory)
     # DeepLabCut finds labelled-data folders through the stems of these names; the files are
     # never opened, so they need not exist.

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import copy
 import fractions
+import importlib
 import inspect
 import random
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from element_deeplabcut.params import (
     hash_params,
     split_config,
 )
+from element_deeplabcut.readers.yaml_files import read_yaml
 from element_deeplabcut.vocabulary import FORBIDDEN_UPDATES
 
 LEAST = {"shuffle": 1, "trainingsetindex": 0}
@@ -333,7 +336,7 @@ def test_starting_weights(given_weights, stored):
     assert check_training_params({**LEAST, "init_weights": given_weights})["init_weights"] == stored
 
 
-@pytest.mark.parametrize("path", sorted(FORBIDDEN_UPDATES))
+@pytest.mark.parametrize("path", sorted(FORBIDDEN_UPDATES["pytorch_cfg_updates"]))
 @pytest.mark.parametrize("form", ["dotted", "nested", "mixed", "below"])
 def test_updates_of_the_engine_config_that_reach_too_far_are_refused(path, form):
     *parents, last = path.split(".")
@@ -496,15 +499,35 @@ def test_no_spelling_means_two_parameters(vocabulary):
     assert not set(spellings) & set(vocabulary.refused)
 
 
+SET_IN_POSE_CFG = {"batch_size", "pose_cfg_updates"}
+"""Arguments that the TensorFlow engine takes from its settings file, not from its function."""
+
+
 @pytest.mark.dlc
 @pytest.mark.parametrize(
-    ("vocabulary", "function"), [(TRAINING, "train_network"), (INFERENCE, "analyze_videos")]
+    ("vocabulary", "engine", "module", "function"),
+    [
+        (TRAINING, "pytorch", "pose_estimation_pytorch.apis", "train_network"),
+        (INFERENCE, "pytorch", "pose_estimation_pytorch.apis", "analyze_videos"),
+        (TRAINING, "tensorflow", "pose_estimation_tensorflow.training", "train_network"),
+        (INFERENCE, "tensorflow", "pose_estimation_tensorflow.predict_videos", "analyze_videos"),
+    ],
 )
-def test_every_pytorch_argument_exists_in_deeplabcut(vocabulary, function):
-    from deeplabcut.pose_estimation_pytorch import apis
-
-    real = inspect.signature(getattr(apis, function)).parameters
-    named = {name for name, item in real.items() if item.kind is not item.VAR_KEYWORD}
-    ours = {item.arguments.get("pytorch") for item in vocabulary.parameters.values()} - {None, ""}
+def test_every_argument_exists_in_deeplabcut(vocabulary, engine, module, function):
+    real = inspect.signature(getattr(importlib.import_module(f"deeplabcut.{module}"), function))
+    named = {name for name, item in real.parameters.items() if item.kind is not item.VAR_KEYWORD}
+    ours = {item.arguments.get(engine) for item in vocabulary.parameters.values()} - {None, ""}
     assert ours
+    if engine == "tensorflow" and vocabulary is TRAINING:
+        ours -= SET_IN_POSE_CFG
     assert ours <= named
+
+
+@pytest.mark.dlc
+def test_the_entries_of_pose_cfg_that_may_not_be_changed_exist():
+    import deeplabcut
+    from deeplabcut.pose_estimation_tensorflow.default_config import cfg
+
+    template = Path(deeplabcut.__file__).parent / "pose_cfg.yaml"
+    known = {*cfg, *read_yaml(template), "engine"}
+    assert {*FORBIDDEN_UPDATES["pose_cfg_updates"], "batch_size"} <= known

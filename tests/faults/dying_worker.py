@@ -31,26 +31,33 @@ def dying_after(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-@contextlib.contextmanager
-def dying_bar(*args: Any, **kwargs: Any) -> Any:
-    """Stands for a progress bar; dies at the first sign of progress."""
-    yield lambda *_: die()
+def dying_bar(epoch: int = 0) -> Callable[..., Any]:
+    """Stand for a progress bar that dies at an epoch; 0 is the first sign of progress."""
+
+    @contextlib.contextmanager
+    def show(*args: Any, **kwargs: Any) -> Any:
+        yield lambda done: die() if not epoch or done.epoch >= epoch else None
+
+    return show
 
 
 def populate_and_die(table_name: str, moment: str, key: dict[str, Any]) -> None:
-    from element_deeplabcut import model, train
+    from element_deeplabcut import train
     from element_deeplabcut.compute import inference, training
+    from element_deeplabcut.model import poses
 
     is_training = table_name == "ModelTraining"
-    schema, room = (train, training) if is_training else (model, inference)
-    table = getattr(schema, table_name)
+    tables, room = (train, training) if is_training else (poses, inference)
+    table = getattr(tables, table_name)
     if moment == "fetch":
         table.make_fetch = dying_after(table.make_fetch)
     elif moment == "compute":
-        setattr(room, "show_training" if is_training else "show_frames", dying_bar)
+        setattr(room, "show_training" if is_training else "show_frames", dying_bar())
+    elif moment.startswith("epoch "):
+        room.show_training = dying_bar(int(moment.split()[1]))
     elif moment == "published":
         name = "run_training" if is_training else "run_inference"
-        setattr(schema, name, dying_after(getattr(schema, name)))
+        setattr(tables, name, dying_after(getattr(tables, name)))
     elif moment == "insert":
         table.make_insert = dying_after(table.make_insert)
     elif moment == "commit":

@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from element_deeplabcut.model import poses
 from workflow_deeplabcut import database
 
 from ..conftest import TRAINING_PARAMS, Lab, Trained
+from .conftest import kill_at
 from .dying_worker import MOMENTS
 
 pytestmark = [pytest.mark.dlc, pytest.mark.slow]
 
-REPOSITORY = Path(__file__).parents[2]
 COMPUTED_BEFORE_DEATH = ("published", "insert", "commit")
-
-
-@pytest.fixture(scope="module")
-def worker(lab: Lab) -> Iterator[subprocess.Popen[str]]:
-    """A process that forks workers and lets them die; see dying_worker."""
-    environment = {
-        **os.environ,
-        "DJ_HOST": lab.server.host,
-        "DJ_PORT": str(lab.server.port),
-        "DJ_USER": lab.server.user,
-        "DJ_PASS": lab.server.password,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.dying_worker"],
-        cwd=REPOSITORY, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    yield process
-    process.stdin.close()
-    process.wait(30)
-
-
-def kill_at(worker: subprocess.Popen[str], table: str, moment: str, key: dict[str, Any]) -> None:
-    """Let a worker populate a key and kill itself at the moment."""
-    worker.stdin.write(json.dumps([table, moment, key]) + "\n")
-    worker.stdin.flush()
-    assert int(worker.stdout.readline()) == -signal.SIGKILL
 
 
 def started_before(run_info: dict[str, Any], moment: datetime.datetime) -> bool:
@@ -102,7 +73,7 @@ def test_a_lost_connection_costs_nothing(lab: Lab, trained: Trained, monkeypatch
     key = {**lab.add_recording(120, lab.new_video), **trained.model_key}
     model.RecordingInfo.populate(key)
     model.PoseEstimationTask.generate(key)
-    original = model.run_inference
+    original = poses.run_inference
     calls = []
 
     def run(*args: Any) -> Any:
@@ -113,7 +84,7 @@ def test_a_lost_connection_costs_nothing(lab: Lab, trained: Trained, monkeypatch
             cursor.execute(f"KILL {own}")
         return result
 
-    monkeypatch.setattr(model, "run_inference", run)
+    monkeypatch.setattr(poses, "run_inference", run)
     model.PoseEstimation.populate(key)
     assert calls == [1]
     assert len(model.PoseEstimation.BodyPartPosition & key) == 4
@@ -125,7 +96,7 @@ def test_a_restarted_server_costs_nothing(lab: Lab, trained: Trained, monkeypatc
     key = {**lab.add_recording(122, lab.new_video), **trained.model_key}
     model.RecordingInfo.populate(key)
     model.PoseEstimationTask.generate(key)
-    original = model.run_inference
+    original = poses.run_inference
     calls = []
 
     def run(*args: Any) -> Any:
@@ -137,7 +108,7 @@ def test_a_restarted_server_costs_nothing(lab: Lab, trained: Trained, monkeypatc
         assert database.start(lab.server.data_dir).port == lab.server.port
         return result
 
-    monkeypatch.setattr(model, "run_inference", run)
+    monkeypatch.setattr(poses, "run_inference", run)
     model.PoseEstimation.populate(key)
     assert calls == [1]
     assert len(model.PoseEstimation.BodyPartPosition & key) == 4

@@ -98,5 +98,5 @@ def test_a_laptop_registers_queues_and_fetches(
         cwd=laptop.parent, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert "ENGINE The pytorch engine needs DeepLabCut, which is not installed" in result.stdout
+    assert "ENGINE The pytorch engine needs deeplabcut and torch, not installed" in result.stdout
     assert "SHAPE 100 12" in result.stdout

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,6 +159,52 @@ def test_a_crop_of_the_models_config_is_recorded(lab: Lab, trained: Trained) -> 
     model.PoseEstimationTask.generate(key)
     model.PoseEstimation.populate(key)
     assert (model.PoseEstimation & key).fetch1("crop") == [0, 190, 0, 180]
+
+
+def test_a_crop_of_the_models_config_is_switched_off(lab: Lab, trained: Trained) -> None:
+    model = lab.pipeline.model
+    crop = {"cropping": True, "x1": 100, "x2": 200, "y1": 0, "y2": 100}
+    model.Model.insert_from_training(trained.training_key, "cropping much", params=crop)
+    key = {**lab.add_recording(24, lab.new_video), "model_name": "cropping much"}
+    model.RecordingInfo.populate(key)
+    model.PoseEstimationTask.generate(key, params={"cropping": False})
+    model.PoseEstimation.populate(key)
+    assert (model.PoseEstimation & key).fetch1("crop") is None
+    assert errors_of(model.PoseEstimation.get_trajectory(key), lab.truth).mean() < 2
+
+
+@pytest.mark.parametrize("engine", ["pytorch", "tensorflow"])
+def test_a_video_is_analyzed_as_it_is_displayed(
+    lab: Lab, engine: str, request: pytest.FixtureRequest
+) -> None:
+    """A phone held upright: the frames lie on their side, and the file says so."""
+    fixture = {"pytorch": "trained", "tensorflow": "trained_tensorflow"}[engine]
+    model_key = request.getfixturevalue(fixture).model_key
+    model = lab.pipeline.model
+    turned = lab.root / "raw" / f"turned-{engine}.mp4"
+    turn(lab.root / lab.new_video, turned)
+    number = {"pytorch": 25, "tensorflow": 26}[engine]
+    key = {**lab.add_recording(number, f"raw/{turned.name}"), **model_key}
+    model.RecordingInfo.populate(key)
+    model.PoseEstimationTask.generate(key)
+    model.PoseEstimation.populate(key)
+    error = errors_of(model.PoseEstimation.get_trajectory(key), lab.truth)
+    assert error.mean() < {"pytorch": 2, "tensorflow": 6}[engine]
+
+
+def turn(source: Path, target: Path) -> None:
+    """Write a video whose frames lie on their side and are displayed as those of the source."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as written:
+        stream = written.add_stream("libx264", rate=30, options={"crf": "10"})
+        stream.width = stream.height = 200
+        stream.pix_fmt = "yuv420p"
+        if not hasattr(stream, "set_display_rotation"):
+            pytest.skip("this PyAV cannot write a rotation")
+        stream.set_display_rotation(90)
+        for frame in given.decode(video=0):
+            picture = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), -1))
+            written.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        written.mux(stream.encode(None))
 
 
 def test_dynamic_cropping_is_honoured_and_recorded(lab: Lab, trained: Trained) -> None:

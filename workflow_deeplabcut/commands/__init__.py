@@ -1,1 +1,1 @@
-"""Subcommands of ``workflow-deeplabcut``, a module each with ``add_parser`` and ``run``."""
+"""Subcommands of ``workflow-deeplabcut``: each module has ``add_parser`` and ``run``."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.style import context as style
 
-from element_deeplabcut.readers.learning_curve import LearningCurve
+from element_deeplabcut.readers.learning_curve import LEARNING_RATE, LOSS, LearningCurve
 
 from ..synthetic import BODY_PARTS
 from .folder import DemoFolder
@@ -37,7 +37,11 @@ _STYLE: dict[str, Any] = {
 
 
 def draw_all(
-    folder: DemoFolder, tracks: Sequence[Track], curve: LearningCurve, registered: int
+    folder: DemoFolder,
+    tracks: Sequence[Track],
+    curve: LearningCurve,
+    registered: int,
+    unit: str,
 ) -> None:
     """Draw the three pictures of a run.
 
@@ -45,12 +49,13 @@ def draw_all(
         folder: Where to.
         tracks: Tracked recordings; the first is the one whose trajectories are drawn.
         curve: Learning curve of the training.
-        registered: Epoch whose snapshot became the model.
+        registered: Epoch (iteration) whose snapshot became the model.
+        unit: ``epochs`` or ``iterations``.
     """
     with style(["default", _STYLE]):
         _save(draw_predicted_over_true(tracks), folder.predicted_over_true)
         _save(draw_trajectory(tracks[0]), folder.trajectory)
-        _save(draw_learning_curve(curve, registered), folder.learning_curve)
+        _save(draw_learning_curve(curve, registered, unit), folder.learning_curve)
 
 
 def _save(figure: Figure, file: Path) -> None:
@@ -196,23 +201,32 @@ def _draw_error(ax: Axes, track: Track) -> None:
 # --- learning curve -------------------------------------------------------------------------------
 
 
-def draw_learning_curve(curve: LearningCurve, registered: int) -> Figure:
-    """Draw loss and error over the epochs of a training, and the epoch that became the model."""
+def draw_learning_curve(curve: LearningCurve, registered: int, unit: str = "epochs") -> Figure:
+    """Draw loss and error over a training, and where the snapshot is that became the model.
+
+    The TensorFlow engine does not look at test frames while it trains; then the learning rate is
+    drawn in place of the error.
+    """
     figure = Figure(figsize=(9.6, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _draw_measured(left, curve, "losses/train.total_loss", "training frames", "#1f5fd0")
+    _draw_measured(left, curve, LOSS, "training frames", "#1f5fd0")
     _draw_measured(left, curve, "losses/eval.total_loss", "test frames", "#d62728")
     left.set_yscale("log")
     left.set(title="loss", ylabel="total loss (no unit)")
-    _draw_measured(right, curve, "metrics/test.rmse", "test frames", "#d62728")
+    if LEARNING_RATE in curve.columns:
+        _draw_measured(right, curve, LEARNING_RATE, "learning rate", "#1f5fd0")
+        right.set(title="learning rate", ylabel="learning rate (no unit)")
+    else:
+        _draw_measured(right, curve, "metrics/test.rmse", "test frames", "#d62728")
+        right.set(title="error on test frames", ylabel="mean distance to the labels (px)")
     right.set_ylim(bottom=0)
-    right.set(title="error on test frames", ylabel="mean distance to the labels (px)")
+    last = int(curve.steps.max(initial=1))
     for ax in (left, right):
         ax.axvline(registered, color="black", lw=0.9, ls=":", label="registered snapshot")
         ax.legend()
-        ax.set_xlabel("epoch")
-        ax.set_xlim(0, int(curve.steps.max(initial=1)) + 0.5)
-    figure.suptitle(f"Training of {int(curve.steps.max(initial=0))} epochs from random weights")
+        ax.set_xlabel(unit.removesuffix("s"))
+        ax.set_xlim(0, last * 1.04)
+    figure.suptitle(f"Training of {last} {unit} from random weights")
     return figure
 
 
@@ -220,4 +234,6 @@ def _draw_measured(ax: Axes, curve: LearningCurve, column: str, label: str, colo
     """Draw a column where it was measured: test frames are looked at in some epochs only."""
     values = curve.columns.get(column, np.full(len(curve.steps), np.nan))
     measured = ~np.isnan(values)
+    if not measured.any():
+        return
     ax.plot(curve.steps[measured], values[measured], "o-", ms=4, color=colour, label=label)

@@ -28,6 +28,8 @@ from .tracks import Track
 FloatArray = npt.NDArray[np.float64]
 Note = Callable[[str], None]
 
+_UNITS = {"pytorch": "epochs", "tensorflow": "iterations"}
+
 TITLES = {
     "database": "start a private database, declare the tables",
     "film": "film the animal",
@@ -81,10 +83,11 @@ def run_demo(
     folder = DemoFolder.at(output_dir)
     with folder.claimed():
         summary = _run(folder, engine)
-    if summary["mean_error_px"] >= settings.GOOD_ERROR_PX:
+    good_error = settings.GOOD_ERROR_PX[engine]
+    if summary["mean_error_px"] >= good_error:
         raise ResultError(
             f"The mean error is {summary['mean_error_px']:.2f} px, and under "
-            f"{settings.GOOD_ERROR_PX} px is usual: look at {folder.learning_curve}, and report it "
+            f"{good_error} px is usual: look at {folder.learning_curve}, and report it "
             "with summary.json and log.txt beside it."
         )
     return summary
@@ -105,7 +108,8 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
     with steps.step("train") as note:
         train.ModelTraining.populate(training_key)
         run_info = (train.ModelTraining & training_key).fetch1("run_info")
-        note(f"{settings.EPOCHS} epochs on {run_info['device']}")
+        trained = (train.ModelTraining & training_key).fetch1("latest_snapshot")
+        note(f"{trained} {_UNITS[engine]} on {run_info['device']}")
     with steps.step("evaluate") as note:
         model_key = model.Model.insert_from_training(training_key, settings.MODEL_NAME)
         model.ModelEvaluation.populate(model_key)
@@ -119,7 +123,7 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
     with steps.step("compare") as note:
         tracks = [_fetch_track(model, number, film, folder.data) for number in film.recordings]
         curve = read_learning_curve(_find_curve(folder.results / run_info["run_directory"]))
-        pictures.draw_all(folder, tracks, curve, evaluation["train_iterations"])
+        pictures.draw_all(folder, tracks, curve, evaluation["train_iterations"], _UNITS[engine])
         note(f"{len(folder.pictures)} pictures")
     summary = _summarize(engine, tracks, evaluation, run_info, folder)
     summary["seconds"] = {name: round(value, 2) for name, value in steps.seconds.items()}
@@ -191,8 +195,9 @@ def _register(pipeline: ModuleType, project: Path, engine: str, note: Note) -> d
     train.VideoSet.File.insert1(
         {"video_set_id": 1, "file_id": 1, "file_path": settings.TRAINING_VIDEO}
     )
-    params = {**settings.TRAINING_PARAMS, "engine": engine}
-    index = train.TrainingParamSet.insert_new_params("tiny network, random weights", params)
+    index = train.TrainingParamSet.insert_new_params(
+        "tiny network, random weights", settings.TRAINING_PARAMS[engine]
+    )
     key = {"video_set_id": 1, "paramset_idx": index, "training_id": 1}
     train.TrainingTask.insert1({**key, "project_path": project.name})
     n_files = sum(len(files) for files in settings.RECORDINGS.values())
@@ -248,7 +253,7 @@ def _summarize(
 ) -> dict[str, Any]:
     error = np.concatenate([track.error for track in tracks])
     by_part = dict(zip(synthetic.BODY_PARTS, error.mean(axis=0).tolist(), strict=True))
-    versions = ("element_deeplabcut", "deeplabcut", "torch", "numpy", "python")
+    versions = ("element_deeplabcut", "deeplabcut", "torch", "tensorflow", "numpy", "python")
     return {
         "engine": engine,
         "mean_error_px": float(error.mean()),
@@ -258,7 +263,7 @@ def _summarize(
         "test_error_px": evaluation["test_error"],
         "n_recordings": len(tracks),
         "n_frames": len(error),
-        "epochs": settings.EPOCHS,
+        _UNITS[engine]: evaluation["train_iterations"],
         "device": run_info["device"],
         "versions": {name: run_info[name] for name in versions if name in run_info},
         "pictures": [picture.name for picture in folder.pictures],

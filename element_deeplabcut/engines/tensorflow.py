@@ -1,0 +1,256 @@
+"""DeepLabCut's TensorFlow engine, for the projects of DeepLabCut 2.
+
+Its functions build a graph in TensorFlow's global default graph, with eager execution switched off.
+Both are put back afterwards, so the caller may use TensorFlow in its own way, and PyTorch jobs may
+come before and after in the same process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import EngineError
+from ..readers.labels import read_labels, read_split
+from ..readers.snapshots import Snapshot
+from ..store.views import ProjectView
+from . import tensorflow_training as training
+from .base import FrameErrors, InferencePlan, OnFrames, OnTraining, TrainingPlan, Video
+from .containment import contained
+from .frames import counted_frames, upright_frames
+from .messages import explained, last_messages
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+def describe(device: str | None) -> dict[str, str]:
+    """Versions of everything that computes, and the device's name."""
+    names = ("deeplabcut", "tensorflow", "numpy")
+    facts = {name: importlib.metadata.version(name) for name in names}
+    if device and device.startswith("cuda"):
+        with contained():
+            import tensorflow as tf
+
+            gpu = tf.config.list_physical_devices("GPU")[_number(device)]
+            facts["cuda"] = str(tf.sysconfig.get_build_info().get("cuda_version", ""))
+            details = tf.config.experimental.get_device_details(gpu)
+            facts["device_name"] = str(details.get("device_name", gpu.name))
+    return facts
+
+
+def resolve_device(device: str | None) -> str:
+    """Turn a wish (None: the best there is) into a device that exists here.
+
+    Raises:
+        EngineError: It does not exist.
+    """
+    with contained():
+        import tensorflow as tf
+
+        n_gpus = len(tf.config.list_physical_devices("GPU"))
+    if device in (None, "auto"):
+        return "cuda" if n_gpus else "cpu"
+    if device == "cpu":
+        return "cpu"
+    kind, _, number = str(device).partition(":")
+    if kind in ("cuda", "gpu") and number.isdecimal() | (number == "") and _number(device) < n_gpus:
+        return f"cuda:{number}" if number else "cuda"
+    raise EngineError(
+        f"TensorFlow cannot use the device '{device}' on this machine (it sees {n_gpus} GPUs; it "
+        "brings no CUDA libraries of its own). Choose 'cpu', or 'cuda:N' with N below that number."
+    )
+
+
+def _number(device: str | None) -> int:
+    return int((device or "").partition(":")[2] or 0)
+
+
+@contextlib.contextmanager
+def _graph_mode(device: str) -> Iterator[None]:
+    """Switch eager execution off, as DeepLabCut's import does for good, and put it back.
+
+    Raises:
+        EngineError: The process computes on another device already, which TensorFlow cannot change.
+    """
+    import tensorflow as tf
+
+    was_eager = tf.executing_eagerly()
+    gpus = tf.config.list_physical_devices("GPU")
+    wanted = [] if device == "cpu" else [gpus[_number(device)]]
+    if tf.config.get_visible_devices("GPU") != wanted:
+        try:
+            tf.config.set_visible_devices(wanted, "GPU")
+        except RuntimeError as error:
+            raise EngineError(
+                f"This process has used TensorFlow on another device before, and cannot change to "
+                f"'{device}'. Start a new process (restart the notebook's kernel) for it."
+            ) from error
+    tf.compat.v1.disable_eager_execution()
+    tf.compat.v1.reset_default_graph()
+    try:
+        yield
+    finally:
+        tf.compat.v1.reset_default_graph()
+        if was_eager:
+            tf.compat.v1.enable_eager_execution()
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def create_dataset(view: ProjectView, plan: TrainingPlan) -> None:
+    """Create dataset, split and engine config of the view's shuffle from its labels."""
+    with contained(view.log_file), _graph_mode("cpu"):
+        import deeplabcut
+
+        # DeepLabCut splits with numpy's global generator. Shuffles of one seed must differ.
+        np.random.seed([plan.split_seed, view.shuffle])
+        with explained("create the training dataset"), training.without_download():
+            deeplabcut.create_training_dataset(
+                str(view.config_file),
+                Shuffles=[view.shuffle],
+                net_type=plan.net_type,
+                augmenter_type=plan.augmenter_type,
+                engine=deeplabcut.Engine.TF,
+                userfeedback=False,
+            )
+    created = view.project.model_folder("tensorflow", view.shuffle, view.trainingsetindex)
+    if view.model_prefix:
+        view.model_folder.parent.mkdir(parents=True, exist_ok=True)
+        (view.directory / created).rename(view.model_folder)
+    if not view.engine_config_file.is_file():
+        raise EngineError(
+            "DeepLabCut created no training dataset. Check that the labelled folders hold labels. "
+            f"Its last messages: {last_messages(view)}"
+        )
+
+
+def train(
+    view: ProjectView,
+    plan: TrainingPlan,
+    device: str,
+    on_progress: OnTraining,
+    resume_from: Snapshot | None = None,
+) -> None:
+    """Train the view's shuffle; an exception raised by ``on_progress`` stops it cleanly.
+
+    DeepLabCut's TensorFlow snapshots hold no state of the optimizer, so a resumed training has the
+    weights and the learning rate of where it stopped, but starts with a fresh momentum.
+
+    Raises:
+        EngineError: Training failed, or pretrained weights were wanted and cannot be had.
+    """
+    with contained(view.log_file), _graph_mode(device), explained("train the model"):
+        training.run(view, plan, on_progress, resume_from)
+
+
+def is_complete(snapshot: Snapshot) -> bool:
+    """Whether a snapshot was written to its end."""
+    with contained():
+        import tensorflow as tf
+
+        try:
+            tf.train.load_checkpoint(str(snapshot.path)).get_variable_to_shape_map()
+        except (ValueError, tf.errors.OpError):
+            return False
+    return all(file.stat().st_size > 0 for file in snapshot.files)
+
+
+# --- evaluation -----------------------------------------------------------------------------------
+
+
+def evaluate(view: ProjectView, snapshot: str, device: str) -> FrameErrors:
+    """Predict every labelled frame of the view with one of its snapshots.
+
+    As DeepLabCut's ``evaluate_network`` does it, which would skip a snapshot it finds evaluated.
+
+    Raises:
+        EngineError: DeepLabCut failed.
+    """
+    labels = read_labels(
+        view.directory / view.project.dataset_folder() / f"CollectedData_{view.project.scorer}.h5"
+    )
+    split = read_split(
+        view.directory / view.project.split_file(view.shuffle, view.trainingsetindex)
+    )
+    with contained(view.log_file), _graph_mode(device), explained("evaluate the model"):
+        predicted = _predict_images(view, snapshot, labels.images)
+    rows = [*split.train, *split.test]
+    distance = np.linalg.norm(predicted[..., :2] - labels.positions, axis=-1)
+    return FrameErrors(
+        tuple(labels.images[row] for row in rows),
+        distance[rows],
+        predicted[rows, :, 2],
+        np.repeat([False, True], [len(split.train), len(split.test)]),
+    )
+
+
+def _predict_images(view: ProjectView, snapshot: str, images: tuple[str, ...]) -> Any:
+    """Predict images one by one: float64, shape (n_images, n_body_parts, 3), x, y, likelihood."""
+    from deeplabcut.pose_estimation_tensorflow.config import load_config
+    from deeplabcut.pose_estimation_tensorflow.core import predict
+    from deeplabcut.pose_estimation_tensorflow.datasets.utils import data_to_input
+    from deeplabcut.utils.auxfun_videos import imread
+
+    config = load_config(str(view.model_folder / "test" / "pose_cfg.yaml"))
+    config["batch_size"] = 1
+    config["init_weights"] = str(view.train_folder / snapshot)
+    session, inputs, outputs = predict.setup_pose_prediction(config, allow_growth=True)
+    with session:
+        poses = []
+        for name in images:
+            batch = data_to_input(imread(str(view.directory / name), mode="skimage"))
+            found = session.run(outputs, feed_dict={inputs: batch})
+            maps = predict.extract_cnn_output(found, config)
+            poses.append(predict.argmax_pose_predict(*maps, config["stride"]))
+    return np.asarray(poses, dtype=np.float64)
+
+
+# --- inference ------------------------------------------------------------------------------------
+
+
+def infer(
+    view: ProjectView,
+    video: Video,
+    folder: Path,
+    plan: InferencePlan,
+    device: str,
+    on_frames: OnFrames,
+) -> Path:
+    """Analyze a video and return the prediction file written to ``folder``.
+
+    Raises:
+        VideoError: The video holds fewer frames than it should.
+        EngineError: DeepLabCut failed, or wrote no prediction.
+    """
+    what = f"analyze '{video.path.name}'"
+    with contained(view.log_file), _graph_mode(device), explained(what):
+        from deeplabcut.pose_estimation_tensorflow import predict_videos
+
+        # Nested in this order, what counts sees frames that are upright already.
+        with upright_frames(), counted_frames(video.n_frames, on_frames):
+            scorer = predict_videos.analyze_videos(
+                str(view.config_file),
+                [str(video.path)],
+                shuffle=view.shuffle,
+                trainingsetindex=view.trainingsetindex,
+                modelprefix=view.model_prefix,
+                destfolder=str(folder),
+                batchsize=plan.batch_size,
+                cropping=list(plan.crop) if plan.crop else None,
+                dynamic=plan.dynamic or (False, 0.5, 10),
+                allow_growth=True,
+                use_openvino=None,  # where it is installed it would compute other numbers
+            )
+    file = folder / f"{video.path.stem}{scorer}.h5"
+    if not file.is_file():
+        raise EngineError(
+            f"DeepLabCut wrote no prediction for '{video.path}'. Check that it plays; DeepLabCut's "
+            f"last messages: {last_messages(view)}"
+        )
+    return file

@@ -1,0 +1,314 @@
+"""How the TensorFlow engine is made to train in a project view.
+
+DeepLabCut keeps a training's settings in ``train/pose_cfg.yaml``, with absolute paths of the
+machine it was made on. They are written anew for each training, so a moved project trains as it is.
+Its train function reloads the logging module, closes every log handler of the process, reports to
+a file only, and leaves a thread behind when it is stopped; here it is watched through the functions
+it calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import itertools
+import logging
+import random
+import shutil
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..errors import EngineError
+from ..params import PRETRAINED, RANDOM
+from ..readers.learning_curve import EARLIER_CURVE, LEARNING_STATS, LOSS
+from ..readers.snapshots import Snapshot, list_snapshots
+from ..readers.yaml_files import read_yaml, replace_yaml
+from ..store.views import ProjectView
+from .base import OnTraining, TrainingPlan, TrainingProgress
+
+_INITIAL = "initialsnapshot-0"
+"""Weights a training starts from. DeepLabCut takes the number behind the first hyphen for the
+iterations done, and restores all layers if the name holds "snapshot"; it does not list this one."""
+
+_DOWNLOAD_TIMEOUT_S = 30
+_SHARED_SETTINGS = ("global_scale", "location_refinement", "locref_stdev")
+"""Entries of the training's settings that analyses must share."""
+
+
+def run(
+    view: ProjectView, plan: TrainingPlan, on_progress: OnTraining, resume_from: Snapshot | None
+) -> None:
+    """Train the view's shuffle inside a contained block."""
+    from deeplabcut.pose_estimation_tensorflow import training
+
+    arguments = dict(plan.arguments)
+    settings = _prepare_settings(view, arguments)
+    schedule, origin = settings["multi_step"], plan.init_weights
+    schedule_end = int(settings["multi_step"][-1][1])
+    total = min(schedule_end, arguments.get("maxiters") or schedule_end)
+    done = resume_from.epochs if resume_from else 0
+    if done >= total:
+        return
+    if resume_from is None:
+        settings["init_weights"] = str(_prepare_weights(view, plan, settings))
+    else:
+        settings["init_weights"] = str(resume_from.path)
+        settings["multi_step"] = [
+            [rate, end - done] for rate, end in settings["multi_step"] if end > done
+        ]
+        arguments["keepdeconvweights"] = True
+    arguments["maxiters"] = total - done
+    replace_yaml(view.engine_config_file, settings)
+    interval = arguments.get("displayiters") or int(settings["display_iters"])
+    random.seed(plan.seed)
+    np.random.seed(plan.seed)
+    with (
+        _kept_logging(),
+        _continued_curve(view, done),
+        _watched(on_progress, done, total, interval),
+    ):
+        training.train_network(
+            str(view.config_file),
+            modelprefix=view.model_prefix,
+            **arguments,
+        )
+    settings.update(multi_step=schedule, init_weights="" if origin == RANDOM else str(origin))
+    replace_yaml(view.engine_config_file, settings)
+    _tidy(view, arguments.get("max_snapshots_to_keep"))
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def _prepare_settings(view: ProjectView, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Give the settings their places in the view and the parameters' changes.
+
+    What is no argument of DeepLabCut's function is taken out of ``arguments``.
+    """
+    settings = read_yaml(view.engine_config_file, is_ours=True)
+    updates = dict(arguments.pop("pose_cfg_updates", {}))
+    _check_names(updates, settings)
+    if "batch_size" in arguments:
+        updates["batch_size"] = arguments.pop("batch_size")
+    settings.update(updates)
+    split = view.project.split_file(view.shuffle, view.trainingsetindex)
+    stem = f"{view.project.task}_{view.project.scorer}{view.project.percent(view.trainingsetindex)}"
+    settings.update(
+        project_path=str(view.directory),
+        dataset=str(view.project.dataset_folder() / f"{stem}shuffle{view.shuffle}.mat"),
+        metadataset=str(split),
+    )
+    test_file = view.model_folder / "test" / "pose_cfg.yaml"
+    shared = {name: settings[name] for name in _SHARED_SETTINGS if name in settings}
+    replace_yaml(test_file, {**read_yaml(test_file, is_ours=True), **shared})
+    return settings
+
+
+def _check_names(updates: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Refuse a misspelt entry, which DeepLabCut would ignore.
+
+    Raises:
+        EngineError: A name nearly is one that is known.
+    """
+    from deeplabcut.pose_estimation_tensorflow.default_config import cfg
+
+    known = {*settings, *cfg}
+    for name in updates:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if name not in known and near:
+            raise EngineError(
+                f"pose_cfg_updates holds '{name}', which DeepLabCut would ignore. Did you mean "
+                f"'{near[0]}'?"
+            )
+
+
+# --- weights --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def without_download() -> Iterator[None]:
+    """Create a dataset without the download that DeepLabCut makes on the way, wanted or not."""
+    from deeplabcut.utils import auxfun_models
+
+    original = auxfun_models.check_for_weights
+    auxfun_models.check_for_weights = lambda modeltype, parent: ""
+    try:
+        yield
+    finally:
+        auxfun_models.check_for_weights = original
+
+
+def _prepare_weights(view: ProjectView, plan: TrainingPlan, settings: dict[str, Any]) -> Path:
+    if plan.init_weights == PRETRAINED:
+        return _download_or_explain(str(settings["net_type"]))
+    target = view.train_folder / _INITIAL
+    if plan.init_weights == RANDOM:
+        # The graph is built from the settings' file.
+        replace_yaml(view.engine_config_file, {**settings, "init_weights": ""})
+        _write_random_weights(view.engine_config_file, target, plan.seed)
+    else:
+        _copy_weights(Path(plan.init_weights), target, plan.arguments)
+    return target
+
+
+def _download_or_explain(net_type: str) -> Path:
+    from deeplabcut.utils import auxfun_models, auxiliaryfunctions
+
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)  # DeepLabCut's download would wait for ever
+    try:
+        package = auxiliaryfunctions.get_deeplabcut_path()
+        return Path(auxfun_models.check_for_weights(net_type, package))
+    except Exception as error:  # whatever kind of unreachable it is
+        raise EngineError(
+            "The pretrained weights are neither on this machine nor to be downloaded "
+            f"({str(error).splitlines()[0]}). Connect it to the internet once, or set the "
+            "parameter init_weights to 'random' or to a snapshot below a root directory."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(timeout)
+
+
+def _write_random_weights(settings_file: Path, target: Path, seed: int) -> None:
+    """Save the network as its initializers leave it: the same for the same seed."""
+    import tensorflow as tf
+    import tf_slim
+    from deeplabcut.pose_estimation_tensorflow.config import load_config
+    from deeplabcut.pose_estimation_tensorflow.core import train
+    from deeplabcut.pose_estimation_tensorflow.nnets import PoseNetFactory
+
+    tf.compat.v1.reset_default_graph()
+    tf.compat.v1.set_random_seed(seed)
+    settings = load_config(str(settings_file))
+    batch, _, _ = train.setup_preloading(train.get_batch_spec(settings))
+    PoseNetFactory.create(settings).train(batch)
+    with tf.compat.v1.Session() as session:
+        session.run(tf.compat.v1.global_variables_initializer())
+        saver = tf.compat.v1.train.Saver(tf_slim.get_variables_to_restore())
+        saver.save(session, str(target), write_meta_graph=False, write_state=False)
+    tf.compat.v1.reset_default_graph()
+
+
+def _copy_weights(source: Path, target: Path, arguments: Mapping[str, Any]) -> None:
+    """Copy a snapshot under the name of one that was not trained yet."""
+    snapshot = Snapshot(False, 0, source.with_suffix("") if source.suffix else source)
+    missing = [end for end in (".index", ".data-00000-of-00001")
+               if not snapshot.path.with_name(snapshot.path.name + end).is_file()]  # fmt: skip
+    if missing:
+        raise EngineError(
+            f"'{source}' is not a snapshot of DeepLabCut's TensorFlow engine ({missing[0]} is "
+            "missing beside it). Give init_weights one of the three files of a snapshot, for "
+            "instance snapshot-50000.index."
+        )
+    for end in (".index", ".data-00000-of-00001"):
+        shutil.copyfile(
+            snapshot.path.with_name(snapshot.path.name + end), target.with_name(target.name + end)
+        )
+
+
+# --- watching -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _kept_logging() -> Iterator[None]:
+    """Keep DeepLabCut from reloading the logging module, which orphans every logger there is."""
+    reload, shutdown = importlib.reload, logging.shutdown
+
+    def reload_others(module: ModuleType) -> ModuleType:
+        return module if module is logging else reload(module)
+
+    importlib.reload, logging.shutdown = reload_others, lambda *_: None
+    try:
+        yield
+    finally:
+        importlib.reload, logging.shutdown = reload, shutdown
+
+
+@contextlib.contextmanager
+def _watched(on_progress: OnTraining, done: int, total: int, interval: int) -> Iterator[None]:
+    """Report every iteration, and stop what a failed or stopped training leaves running.
+
+    DeepLabCut fetches (train operation, loss, summary) once per iteration, through the session that
+    it hands to its preloading thread.
+    """
+    from deeplabcut.pose_estimation_tensorflow.core import train as core
+
+    start_preloading = core.start_preloading
+    started: list[Any] = []
+
+    def start_watched(session: Any, *arguments: Any) -> Any:
+        session.run = _count_iterations(session.run, on_progress, done, total, interval)
+        coordinator, thread = start_preloading(session, *arguments)
+        started.append((session, coordinator, thread))
+        return coordinator, thread
+
+    core.start_preloading = start_watched
+    try:
+        yield
+    finally:
+        core.start_preloading = start_preloading
+        for session, coordinator, thread in started:
+            coordinator.request_stop()
+            session.close()  # wakes the thread
+            thread.join()
+
+
+def _count_iterations(
+    compute: Callable[..., Any], on_progress: OnTraining, done: int, total: int, interval: int
+) -> Callable[..., Any]:
+    """Wrap a session's run: report each iteration with the mean loss of the latest ones."""
+    from tensorflow import errors
+
+    losses: deque[float] = deque(maxlen=interval)
+    iterations = itertools.count(done)  # DeepLabCut counts the first one as done before it is
+
+    def run_and_report(fetches: Any, *args: Any, **kwargs: Any) -> Any:
+        is_iteration = isinstance(fetches, list) and len(fetches) == 3
+        try:
+            found = compute(fetches, *args, **kwargs)
+        except (errors.CancelledError, RuntimeError) as error:
+            was_closed = isinstance(error, errors.CancelledError) or "closed Session" in str(error)
+            if is_iteration or not was_closed:
+                raise
+            return None  # the session was closed under the preloading thread, which ends now
+        if is_iteration:
+            losses.append(float(found[1]))
+            metrics = {LOSS: sum(losses) / len(losses)}
+            on_progress(TrainingProgress(next(iterations), total, metrics))
+        return found
+
+    return run_and_report
+
+
+@contextlib.contextmanager
+def _continued_curve(view: ProjectView, done: int) -> Iterator[None]:
+    """Keep the learning curve of a resumed training, which DeepLabCut starts afresh."""
+    curve, before = view.train_folder / LEARNING_STATS, view.train_folder / EARLIER_CURVE
+    if done and curve.is_file():
+        curve.rename(before)
+    try:
+        yield
+    finally:
+        if before.is_file():
+            later = curve.read_text(encoding="utf-8") if curve.is_file() else ""
+            curve.write_text(before.read_text(encoding="utf-8") + later, encoding="utf-8")
+            before.unlink()
+
+
+def _tidy(view: ProjectView, max_snapshots: int | None) -> None:
+    """Remove the starting weights, snapshots from before a resume that are too many, and paths.
+
+    TensorFlow's list of checkpoints names the folder of this attempt; DeepLabCut never reads it.
+    """
+    for file in (*view.train_folder.glob(f"{_INITIAL}.*"), view.train_folder / "checkpoint"):
+        file.unlink(missing_ok=True)
+    for snapshot in list_snapshots(view.train_folder, view.engine)[: -(max_snapshots or 5)]:
+        for file in snapshot.files:
+            file.unlink()
