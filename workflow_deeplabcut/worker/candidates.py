@@ -67,6 +67,11 @@ class Candidates:
         while self._batch or self._read():
             yield self._batch.popleft()
 
+    def next_in_batch(self) -> dict[str, Any] | None:
+        """The next key that is known already, if there is one that was read just now."""
+        is_fresh = time.monotonic() - self._read_at < _STALE_AFTER_S
+        return self._batch.popleft() if self._batch and is_fresh else None
+
     def _list_due(self) -> Iterator[dict[str, Any]]:
         """Jobs whose worker is dead, and those to be tried again, wherever they stand."""
         if time.monotonic() - self._looked_at < self._look_for_due:

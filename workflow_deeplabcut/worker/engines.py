@@ -55,7 +55,7 @@ def restrict_to_engines(table: Any, engines: Iterable[str] | None = None) -> lis
     if kind is model.ModelEvaluation:
         return [_models_of(offered)]
     if kind is model.PoseEstimation:
-        return [_models_of(offered), model.PoseEstimationTask() & {"task_mode": "load"}]
+        return [_models_of(offered), (model.PoseEstimationTask() & {"task_mode": "load"}).proj()]
     if kind is train.ModelTraining:
         return _parameter_sets_of(offered)
     return ["TRUE"]

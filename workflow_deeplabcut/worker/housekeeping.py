@@ -26,7 +26,13 @@ def clear_dead_reservations(server: Server, leases: str, database: str) -> int:
         leases: Full name of the lease table.
         database: Schema.
     """
+    _forget_old_leases(server, leases)
     return _clear_dead_processes(server, database) + _clear_without_lease(server, leases, database)
+
+
+def _forget_old_leases(server: Server, leases: str) -> None:
+    """What nobody has taken for a day was done without a worker, or its task was deleted."""
+    server.query(f"DELETE FROM {leases} WHERE expires_at < UTC_TIMESTAMP(6) - INTERVAL 1 DAY")
 
 
 def _clear_dead_processes(server: Server, database: str) -> int:

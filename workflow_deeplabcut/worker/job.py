@@ -25,15 +25,27 @@ _HANDING_BACK_S = 5
 
 
 def do_job(
-    lease: HeldLease, leases: LeaseStore, options: WorkerOptions, stop: StopRequest
+    lease: HeldLease,
+    leases: LeaseStore,
+    options: WorkerOptions,
+    stop: StopRequest,
+    on_recording: Callable[[], None] = lambda: None,
 ) -> tuple[str, str]:
     """Do a job, and bring its end to the database.
+
+    Args:
+        lease: The job.
+        leases: Where it was taken.
+        options: How to go about it.
+        stop: Says when to stop.
+        on_recording: Called at the end of the transaction that records the job, which may be
+            repeated.
 
     Returns:
         What became of it, a name in `Summary`, and a remark for the log.
     """
     try:
-        return _try(lease, leases, options, stop)
+        return _try(lease, leases, options, stop, on_recording)
     except Exception as error:
         # The way to an end may be cut short in its turn.
         if find_cause(error, Stopped):
@@ -47,7 +59,11 @@ def do_job(
 
 
 def _try(
-    lease: HeldLease, leases: LeaseStore, options: WorkerOptions, stop: StopRequest
+    lease: HeldLease,
+    leases: LeaseStore,
+    options: WorkerOptions,
+    stop: StopRequest,
+    on_recording: Callable[[], None],
 ) -> tuple[str, str]:
     def check() -> None:
         lease.check()
@@ -64,7 +80,7 @@ def _try(
     try:
         with stop.interrupting():
             device = choose_options(lease.table, options.device)
-            is_new = Making(lease, leases, device, check, stop.pause_in_job).run()
+            is_new = Making(lease, leases, device, check, stop.pause_in_job, on_recording).run()
         return "done", "" if is_new else "its row is there already"
     except Exception as error:
         if find_cause(error, Interrupted):
@@ -75,7 +91,8 @@ def _try(
         if lease.attempts >= options.retry.limit:
             message = f"{message} (tried {lease.attempts} times)"
             return _fail(lease, leases, stop, message, traceback.format_exc())
-        delay = options.retry.delay(lease.attempts)
+        # Two transactions that met are over by now.
+        delay = 0.0 if is_conflict(error) else options.retry.delay(lease.attempts)
         _settle(lambda: leases.postpone(lease, delay, message), leases, stop.pause_in_job)
         return "postponed", f"for {delay:.3g} s: {message}"
 
@@ -96,6 +113,13 @@ def _fail(
 
 
 def _hand_back(lease: HeldLease, leases: LeaseStore) -> tuple[str, str]:
+    if settle_quickly(lambda: leases.hand_back(lease), leases):
+        return "handed_back", "the worker has to end"
+    return "handed_back", "the database is away: its lease runs out by itself"
+
+
+def settle_quickly(action: Callable[[], None], leases: LeaseStore) -> bool:
+    """Bring the end of a job to the database; False if that is away for some seconds."""
     until = time.monotonic() + _HANDING_BACK_S
 
     def pause(seconds: float) -> None:
@@ -104,10 +128,10 @@ def _hand_back(lease: HeldLease, leases: LeaseStore) -> tuple[str, str]:
         time.sleep(seconds)
 
     try:
-        _settle(lambda: leases.hand_back(lease), leases, pause)
+        _settle(action, leases, pause)
     except Stopped:
-        return "handed_back", "the database is away: its lease runs out by itself"
-    return "handed_back", "the worker has to end"
+        return False
+    return True
 
 
 def _settle(action: Callable[[], None], leases: LeaseStore, pause: Callable[[float], None]) -> None:

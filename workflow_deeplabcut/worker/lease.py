@@ -18,6 +18,7 @@ import platform
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import datajoint as dj
@@ -45,12 +46,17 @@ _OUR_RESERVATION = "WHERE table_name=%s AND key_hash=%s AND status='reserved' AN
 _NOW = "UTC_TIMESTAMP(6)"
 _IS_FREE = f"expires_at <= {_NOW}"
 
+_COLUMNS = f"""
+    INTO {{table}} (database_name, table_name, key_hash, job_key, token, owner, attempts,
+        expires_at)
+    VALUES (%s, %s, %s, %s, %s, %s, 1, {_NOW} + INTERVAL %s SECOND)
+"""
+_TAKE_NEW = f"INSERT IGNORE {_COLUMNS}"
+
 # Assignments happen from left to right, and later ones see what earlier ones did: expires_at, which
 # all others ask, comes last.
 _TAKE = f"""
-    INSERT INTO {{table}} (database_name, table_name, key_hash, job_key, token, owner, attempts,
-        expires_at)
-    VALUES (%s, %s, %s, %s, %s, %s, 1, {_NOW} + INTERVAL %s SECOND)
+    INSERT {_COLUMNS}
     ON DUPLICATE KEY UPDATE
         previous_token = IF({_IS_FREE}, token, previous_token),
         previous_owner = IF({_IS_FREE}, owner, previous_owner),
@@ -175,6 +181,26 @@ class LeaseStore:
                 self.server.end_connection_of(previous_owner)
         return lease
 
+    def take_along(self, table: Any, key: dict[str, Any]) -> HeldLease | None:
+        """Take a further job within the open transaction, if nobody has ever begun it.
+
+        What is taken by the transaction that records the job before costs no commit of its own.
+        """
+        job_key = table._job_key(dict(key))
+        lease = HeldLease(table, key, str(key_hash(job_key)), uuid.uuid4().hex, 1)
+        inserted = self.server.query(
+            _TAKE_NEW.format(table=self.table_name),
+            *(*lease.row, pack(job_key), lease.token, self.server.owner, self.seconds),
+        ).rowcount
+        if not inserted:
+            return None
+        try:
+            self._reserve(lease, pack(job_key))
+        except _TakenError:
+            self.server.query(f"DELETE FROM {self.table_name} {_THIS_JOB}", *lease.row)
+            return None
+        return lease
+
     def _take(self, lease: HeldLease, job_key: bytes) -> str:
         """Take the lease, then the reservation; return who held them and is gone, or ''."""
         affected = self.server.query(
@@ -271,6 +297,17 @@ class LeaseStore:
             f"DELETE FROM {self.table_name} {_THIS_JOB} AND token='' AND attempts=0", *lease.row
         )
         self._clear_reservation(lease)
+
+    def hand_back_all(self) -> None:
+        """Give back whatever is still in this worker's name."""
+        held = self.server.query(
+            f"SELECT database_name, table_name, key_hash, token, attempts FROM {self.table_name} "
+            "WHERE owner=%s AND token<>''",
+            self.server.owner,
+        ).fetchall()
+        for database, name, hashed, token, attempts in held:
+            table = SimpleNamespace(database=database, table_name=name)
+            self.hand_back(HeldLease(table, {}, hashed, token, attempts))
 
     def _clear_reservation(self, lease: HeldLease) -> None:
         self.server.query(

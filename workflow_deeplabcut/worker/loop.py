@@ -18,7 +18,7 @@ from .children import ChildWorkers
 from .engines import list_engines, restrict_to_engines
 from .heartbeat import Heartbeat
 from .housekeeping import clear_dead_reservations
-from .job import do_job
+from .job import do_job, settle_quickly
 from .lease import HeldLease, LeaseStore
 from .options import Summary, WorkerOptions
 from .retry import is_transient
@@ -30,6 +30,12 @@ from .tables import list_tables, show_job
 logger = logging.getLogger(__name__)
 
 _SWEEP_S = 60
+
+_SHORT_S = 0.2
+"""After a job that took less, the next one is taken by the transaction that records it."""
+
+_IN_A_ROW = 20
+"""So often; then the worker looks again what else there is."""
 
 
 def run_worker(
@@ -73,6 +79,8 @@ class Worker:
         self._share = FairShare(self._queues)
         self._children = ChildWorkers(options, stop)
         self._empty: list[Candidates] = []  # passed over since the last job
+        self._next: tuple[Candidates, HeldLease] | None = None  # taken along with the last job
+        self._n_in_a_row = 0
         self._delegated = False  # a child did a job since
         self._broken: list[Candidates] = []
         self._swept_at = float("-inf")
@@ -99,6 +107,7 @@ class Worker:
                         break
                 except Exception as error:
                     self._survive(error)
+            settle_quickly(self._leases.hand_back_all, self._leases)
         logger.info("worker ends: %s", self.summary)
         return self.summary
 
@@ -108,9 +117,11 @@ class Worker:
 
     def _work(self, heartbeat: Heartbeat) -> bool:
         """Do one job, or wait for one; False when there will be none."""
-        self._sweep()
-        self._delegated = False
-        found = self._find()
+        found, self._next = self._next, None
+        if found is None:
+            self._sweep()
+            self._delegated, self._n_in_a_row = False, 0
+            found = self._find()
         if found is not None:
             self._do(*found, heartbeat)
         elif self._delegated:
@@ -148,15 +159,33 @@ class Worker:
         logger.info("began %s%s", name, f" (try {lease.attempts})" if lease.attempts > 1 else "")
         heartbeat.hold(lease)
         try:
-            outcome, remark = do_job(lease, self._leases, self._options, self._stop)
+            outcome, remark = do_job(
+                lease, self._leases, self._options, self._stop,
+                lambda: self._take_along(queue, time.monotonic() - began),
+            )  # fmt: skip
         finally:
             heartbeat.hold(None)
         seconds = time.monotonic() - began
+        if outcome != "done":
+            self._next = None  # rolled back with the job
         self._share.spend(queue, seconds, self._empty)
         self.summary.count(outcome)
         level = logging.INFO if outcome in ("done", "handed_back") else logging.WARNING
         said = f"{outcome.replace('_', ' ')} {name} in {seconds:.3g} s"
         logger.log(level, "%s", f"{said}: {remark}" if remark else said)
+
+    def _take_along(self, queue: Candidates, seconds: float) -> None:
+        """Take the next job of a queue of short ones, in the transaction that records this one."""
+        self._next = None
+        is_last = self._stop.requested or self._options.max_jobs is not None
+        if is_last or seconds > _SHORT_S or self._n_in_a_row >= _IN_A_ROW or self._is_long(queue):
+            return
+        key = queue.next_in_batch()
+        if key is None or self._children.needs(queue.table, key):
+            return
+        lease = self._leases.take_along(queue.table, key)
+        if lease is not None:
+            self._next, self._n_in_a_row = (queue, lease), self._n_in_a_row + 1
 
     # --- finding one ------------------------------------------------------------------------------
 

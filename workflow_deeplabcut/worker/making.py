@@ -34,6 +34,7 @@ class Making:
         options: dict[str, Any],
         check: Callable[[], None],
         pause: Callable[[float], None],
+        on_recording: Callable[[], None],
     ) -> None:
         """Prepare a make.
 
@@ -43,12 +44,14 @@ class Making:
             options: Further arguments of ``make`` (or ``make_fetch``).
             check: Raises when the work has to stop.
             pause: Waits some seconds; raises when the work has to stop.
+            on_recording: Called at the end of the transaction that records the job.
         """
         self._lease, self._leases, self._server = lease, leases, leases.server
         self._table, self._key = lease.table, lease.key
         # Tables of old have a method of another name.
         self._make = getattr(self._table, "_make_tuples", None) or self._table.make
         self._options, self._check, self._pause = options, check, pause
+        self._on_recording = on_recording
 
     def run(self) -> bool:
         """Compute and record.
@@ -73,6 +76,7 @@ class Making:
                 if is_new:
                     self._make(dict(self._key), **self._options)
                 self._leases.end(self._lease)
+                self._on_recording()
             return is_new
         except Exception as error:
             if is_away(error) and self._was_recorded():
@@ -105,6 +109,7 @@ class Making:
                 )
             generator.send(computed)
             self._leases.end(self._lease)
+            self._on_recording()
         return True
 
     def _insist(self, step: Callable[[], Any]) -> Any:

@@ -17,7 +17,12 @@ _STORAGE = frozenset(
 )  # fmt: skip
 """What a network drive, a full disk or a busy machine says; it may say otherwise in an hour."""
 
-_OUT_OF_MEMORY = ("out of memory", "resource exhausted", "cublas_status_alloc_failed")
+_IN_PASSING = (
+    *("out of memory", "resource exhausted", "cublas_status_alloc_failed"),
+    *("no space left", "disk quota exceeded", "input/output error", "stale file handle"),
+    *("pytorchstreamwriter failed", "unexpected pos"),  # torch.save on a full disk
+)
+"""What libraries say that turn errors of memory and storage into errors of their own."""
 
 
 @dataclass(frozen=True)
@@ -66,5 +71,6 @@ def _may_pass(error: BaseException) -> bool:
         return error.errno in _STORAGE or isinstance(error, TimeoutError)
     # Engines have types of their own for it, which cannot be named without importing them.
     is_engines = type(error).__name__ in ("OutOfMemoryError", "ResourceExhaustedError")
-    said = str(error).lower() if isinstance(error, RuntimeError) else ""
-    return is_engines or any(words in said for words in _OUT_OF_MEMORY)
+    is_librarys = isinstance(error, RuntimeError) or type(error).__name__ == "HDF5ExtError"
+    said = str(error).lower() if is_librarys else ""
+    return is_engines or any(words in said for words in _IN_PASSING)

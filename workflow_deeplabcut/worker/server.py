@@ -89,6 +89,7 @@ class Server:
         self.mark_connection()
         self.connection.start_transaction()
         try:
+            self.mark_connection()  # beginning a transaction may have reconnected, too
             yield
             self.connection.commit_transaction()
         except BaseException:

@@ -1,0 +1,89 @@
+"""``workflow-deeplabcut worker`` as a user starts it: a process of its own, ended by a signal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import datajoint as dj
+import pytest
+
+from workflow_deeplabcut import cli
+from workflow_deeplabcut.worker.children import child_command
+from workflow_deeplabcut.worker.options import WorkerOptions
+
+from . import scripted
+from .conftest import Site, until
+
+REPOSITORY = Path(__file__).parents[3]
+PIPELINE = """
+from tests.workflow.worker import scripted
+scripted.schema.activate("test_scripted")
+from tests.workflow.worker.scripted import Parts, Plain
+"""
+
+
+def start(folder: Path, command: list[str]) -> subprocess.Popen[str]:
+    """Start a command line in a folder with the test server's settings, as a user would."""
+    (folder / "my_pipeline.py").write_text(PIPELINE)
+    settings = {name: dj.config[name] for name in dj.config if name.startswith("database.")}
+    (folder / "dj_local_conf.json").write_text(json.dumps(settings))
+    path = f"{REPOSITORY}{os.pathsep}{folder}"
+    return subprocess.Popen(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_worker_started_from_a_shell(site: Site, tmp_path: Path) -> None:
+    site.add("", "bad", "work 60", a=1)
+    site.add("", a=2)
+    command = [sys.executable, "-m", "workflow_deeplabcut.cli", "worker",
+               "--pipeline", "my_pipeline", "--table", "Parts", "--restrict", "a=1",
+               "--poll", "0.1", "--grace", "0.3"]  # fmt: skip
+    process = start(tmp_path, command)
+    until(lambda: len(site.calls()) == 3, 60)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=10)
+    assert process.returncode == 0, log
+    assert list(site.Parts.fetch("KEY")) == [{"a": 1, "b": 0}]
+    assert "failed Parts a=1 b=1" in log
+    assert "VideoError: 'bad.mp4' is damaged" in log
+    assert "handed back Parts a=1 b=2" in log
+    assert "Traceback" not in log
+    site.assert_nothing_left()
+
+
+@pytest.mark.slow
+def test_a_job_in_a_process_of_its_own(site: Site, tmp_path: Path) -> None:
+    """What a worker starts for a second engine: it takes the one job, and ends."""
+    first, _ = site.add("", "")
+    options = WorkerOptions(pipeline="my_pipeline", lease=20)
+    process = start(tmp_path, child_command(site.Parts(), first, options, "pytorch"))
+    settings: dict[str, Any] = {name: dj.config[name] for name in dj.config}
+    _, log = process.communicate(json.dumps(settings, default=str), timeout=60)
+    assert process.returncode == 0, log
+    assert list(site.Parts.fetch("KEY")) == [first]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pipeline", "no_such_module"], "There is no module 'no_such_module'"),
+        (["--table", "Nothing", "--pipeline", scripted.__name__], "no computed table 'Nothing'"),
+        (["--engine", "caffe", "--pipeline", scripted.__name__], "There is no engine caffe"),
+        (["--restrict", "a"], "not of the form NAME=VALUE"),
+        (["--lease", "0"], "lease must be at least"),
+    ],
+)
+def test_a_mistake_gets_a_sentence(
+    site: Site, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert cli.main(["worker", *arguments]) == 1
+    assert said in capsys.readouterr().err
