@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from workflow_deeplabcut.worker.listing import retry_jobs
+from workflow_deeplabcut.worker.listing import list_jobs, retry_jobs
 
 from .record import Record
 from .signals import finish
@@ -55,7 +55,7 @@ def _work_on_a_full_disk(
             if site.count_pending(model.PoseEstimation) < 4:
                 site.add_recordings(4, output_dir=folder.name)
         ballast.unlink()
-        retry_failed(site)
+        retry_jobs(site.tables)
         finish(site, record, pool)
     record.faults["disk full"] += count_full(log)
 
@@ -96,8 +96,6 @@ def _small_disk(folder: Path) -> Iterator[None]:
 
 def limit_files(site: Site, record: Record, n: int, random: random.Random) -> None:
     """two workers that may write no file above some hundred bytes; later they may"""
-    log = site.log(record)
-    limited = log.with_suffix(".limited.log")
     site.add_recordings(n)
     site.add_trainings(n)
     limit = random.randrange(200, 2000)
@@ -106,27 +104,15 @@ def limit_files(site: Site, record: Record, n: int, random: random.Random) -> No
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    with Pool(2, site.tables, limited, (prepare,)) as pool:
-        deadline = time.monotonic() + 60
-        while count_failed(limited) < n and time.monotonic() < deadline:
-            pool.mend()
-            time.sleep(0.05)
+    unlimited = Path(os.devnull)  # logs are files, too
+    with Pool(2, site.tables, unlimited, (prepare,)) as pool:
+        site.drain()
         pool.end()
     record.found.stuck |= pool.complaints
-    record.faults["file too large"] += count_failed(limited)
-    retry_failed(site)
-    with Pool(2, site.tables, log) as pool:
-        finish(site, record, pool)
-
-
-def count_failed(log: Path) -> int:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return sum(" postponed " in line or " failed " in line for line in lines)
-
-
-def retry_failed(site: Site) -> None:
-    """What ``workflow-deeplabcut jobs retry`` does."""
+    record.faults["file too large"] += len(list_jobs(site.tables, message="file too large"))
     retry_jobs(site.tables)
+    with Pool(2, site.tables, site.log(record)) as pool:
+        finish(site, record, pool)
 
 
 def truncate_videos(site: Site, record: Record, n: int, random: random.Random) -> None:

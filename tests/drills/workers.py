@@ -9,12 +9,14 @@ import mmap
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import datajoint as dj
+from tqdm.auto import tqdm
 
 from workflow_deeplabcut.worker import RetryPolicy, run_worker
 from workflow_deeplabcut.worker.lease import LeaseStore
@@ -68,6 +70,9 @@ class Worker:
         handler.setFormatter(logging.Formatter(f"%(asctime)s {os.getpid()} %(message)s"))
         logging.getLogger().handlers[:] = [handler]
         logging.getLogger().setLevel(logging.INFO)
+        # The lock of before is shared with all forks, and one that is killed would keep it. Workers
+        # that a site starts share none.
+        tqdm.set_lock(threading.RLock())
         self._announce_phases(tables)
         try:
             _connect()
