@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engines.base import Engine
-from ..errors import ElementError
+from ..errors import ElementError, Stopped
 from ..readers.learning_curve import EARLIER_CURVE, LEARNING_STATS, cut_learning_curve
 from ..readers.snapshots import Snapshot, list_snapshots
 from ..store.files import make_folder, write_new
@@ -52,7 +52,7 @@ class Resumption:
 
 def is_resumable(folder: Path, error: BaseException) -> bool:
     """Whether an attempt that ended so is worth keeping: stopped, not failed, with a snapshot."""
-    was_stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
+    was_stopped = isinstance(error, (KeyboardInterrupt, SystemExit, Stopped))
     return was_stopped and any(folder.glob("project/**/train/snapshot-*"))
 
 
