@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import database_away, sharing, signals, storage
+from . import database_away, real, sharing, signals, storage
 from .audit import audit
 from .record import Findings, Record
 from .scripted_engine import in_place_of_pytorch
@@ -65,11 +65,14 @@ def run_drills(plan: Plan, seed: int, output: Path) -> dict[str, Any]:
     began = time.monotonic()
     records: list[Record] = []
     known = Findings()
-    with open_site(output) as site, in_place_of_pytorch():
-        for drill, amount in plan.drills:
-            records.append(_run(site, drill, amount, seed, known))
-        left = plan.faults - sum(record.n_faults for record in records)
-        records.append(_run(site, signals.signal_workers, max(left, 20), seed, known))
+    with open_site(output) as site:
+        with in_place_of_pytorch():
+            for drill, amount in plan.drills:
+                records.append(_run(site, drill, amount, seed, known))
+            left = plan.faults - sum(record.n_faults for record in records)
+            records.append(_run(site, signals.signal_workers, max(left, 20), seed, known))
+        if plan.real:
+            records.append(_run(site, real.train_and_infer, 0, seed, known))
     summary = _summarize(records, plan, seed, time.monotonic() - began)
     (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     return summary
