@@ -18,12 +18,13 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=1000, help="at least so many")
     parser.add_argument("--outage", type=float, default=30, help="length of an outage, s")
     parser.add_argument("--no-real", action="store_true", help="leave out the real DeepLabCut")
+    parser.add_argument("--only", action="append", default=[], help="name of a drill; repeatable")
     parser.add_argument("--output", type=Path, default=Path("drills_output"), help="folder")
     options = parser.parse_args()
     prepare_environment()
     from .run import Plan, is_good, run_drills
 
-    plan = Plan(options.faults, options.outage, not options.no_real)
+    plan = Plan(options.faults, options.outage, not options.no_real, tuple(options.only))
     summary = run_drills(plan, options.seed, options.output.resolve())
     verdict = ", ".join(f"{summary[name]} {name}" for name in
                         ("faults", "lost", "duplicated", "stuck", "partial"))  # fmt: skip

@@ -57,6 +57,7 @@ def train_and_infer(site: Site, record: Record, n: int, random: random.Random) -
             time.sleep(random.uniform(0, 1))
             fault(site, record, pool, random)
         pool.end()
+        record.found.stuck |= pool.complaints
     with Pool(2, site.tables, site.log(record), lease=_LEASE_S) as pool:
         finish(site, record, pool)
     _check_pose(site, record, {**good, **model_key}, truth)
