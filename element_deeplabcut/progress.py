@@ -21,7 +21,7 @@ def show_training(
 ) -> Iterator[Callable[[TrainingProgress], None]]:
     """Show epoch (iteration), loss and time left of a training of which some is done already.
 
-    After each epoch it can be interrupted.
+    After each epoch, or report of iterations, the training can be interrupted.
     """
     unit = "epoch" if engine == "pytorch" else "it"
     with tqdm(desc=description, unit=unit, initial=done, mininterval=_interval()) as bar:

@@ -23,7 +23,7 @@ from ..engines.base import Engine
 from ..errors import ElementError, Stopped
 from ..readers.learning_curve import EARLIER_CURVE, LEARNING_STATS, cut_learning_curve
 from ..readers.snapshots import Snapshot, list_snapshots
-from ..store.files import make_folder, write_new
+from ..store.files import make_folder, mark_used, write_new
 from ..store.runs import Attempt
 from ..store.views import ProjectView
 
@@ -114,7 +114,7 @@ def _find_snapshots(
     found = []
     for folder in attempt.list_earlier():
         note = _read_note(folder)
-        if note.get("deeplabcut") == version:
+        if note.get("deeplabcut") == version and mark_used(folder):
             earlier = folder / project
             snapshots = list_snapshots(earlier / train_folder, view.engine)
             found += [(earlier, note, snapshot) for snapshot in snapshots]

@@ -33,7 +33,7 @@ def get_engine(name: str) -> Engine:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise EngineError(
-            f"The {name} engine needs {' and '.join(missing)}, not installed on this machine. "
+            f"The {name} engine needs what is not installed on this machine: {', '.join(missing)}. "
             f"Install it with: pip install 'element-deeplabcut[{extra}]', or run this on a worker "
             "that has it."
         )

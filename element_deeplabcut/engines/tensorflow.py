@@ -1,8 +1,8 @@
 """DeepLabCut's TensorFlow engine, for the projects of DeepLabCut 2.
 
-Its functions build a graph in TensorFlow's global default graph, with eager execution switched off.
-Both are put back afterwards, so the caller may use TensorFlow in its own way, and PyTorch jobs may
-come before and after in the same process.
+Its functions build a graph in TensorFlow's global default graph, and importing them switches eager
+execution off for the whole process; it stays off, because DeepLabCut's functions called later from
+the same notebook rely on it. PyTorch jobs may come before and after in the same process.
 """
 
 from __future__ import annotations
@@ -71,15 +71,14 @@ def _number(device: str | None) -> int:
 
 
 @contextlib.contextmanager
-def _graph_mode(device: str) -> Iterator[None]:
-    """Switch eager execution off, as DeepLabCut's import does for good, and put it back.
+def _fresh_graph(device: str) -> Iterator[None]:
+    """Give DeepLabCut an empty graph on a device, and leave none behind.
 
     Raises:
         EngineError: The process computes on another device already, which TensorFlow cannot change.
     """
     import tensorflow as tf
 
-    was_eager = tf.executing_eagerly()
     gpus = tf.config.list_physical_devices("GPU")
     wanted = [] if device == "cpu" else [gpus[_number(device)]]
     if tf.config.get_visible_devices("GPU") != wanted:
@@ -96,8 +95,6 @@ def _graph_mode(device: str) -> Iterator[None]:
         yield
     finally:
         tf.compat.v1.reset_default_graph()
-        if was_eager:
-            tf.compat.v1.enable_eager_execution()
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -105,7 +102,7 @@ def _graph_mode(device: str) -> Iterator[None]:
 
 def create_dataset(view: ProjectView, plan: TrainingPlan) -> None:
     """Create dataset, split and engine config of the view's shuffle from its labels."""
-    with contained(view.log_file), _graph_mode("cpu"):
+    with contained(view.log_file), _fresh_graph("cpu"):
         import deeplabcut
 
         # DeepLabCut splits with numpy's global generator. Shuffles of one seed must differ.
@@ -145,7 +142,7 @@ def train(
     Raises:
         EngineError: Training failed, or pretrained weights were wanted and cannot be had.
     """
-    with contained(view.log_file), _graph_mode(device), explained("train the model"):
+    with contained(view.log_file), _fresh_graph(device), explained("train the model"):
         training.run(view, plan, on_progress, resume_from)
 
 
@@ -178,7 +175,7 @@ def evaluate(view: ProjectView, snapshot: str, device: str) -> FrameErrors:
     split = read_split(
         view.directory / view.project.split_file(view.shuffle, view.trainingsetindex)
     )
-    with contained(view.log_file), _graph_mode(device), explained("evaluate the model"):
+    with contained(view.log_file), _fresh_graph(device), explained("evaluate the model"):
         predicted = _predict_images(view, snapshot, labels.images)
     rows = [*split.train, *split.test]
     distance = np.linalg.norm(predicted[..., :2] - labels.positions, axis=-1)
@@ -229,7 +226,7 @@ def infer(
         EngineError: DeepLabCut failed, or wrote no prediction.
     """
     what = f"analyze '{video.path.name}'"
-    with contained(view.log_file), _graph_mode(device), explained(what):
+    with contained(view.log_file), _fresh_graph(device), explained(what):
         from deeplabcut.pose_estimation_tensorflow import predict_videos
 
         # Nested in this order, what counts sees frames that are upright already.

@@ -239,9 +239,15 @@ def _watched(on_progress: OnTraining, done: int, total: int, interval: int) -> I
     it hands to its preloading thread.
     """
     from deeplabcut.pose_estimation_tensorflow.core import train as core
+    from tensorflow.compat.v1 import summary
 
-    start_preloading = core.start_preloading
+    start_preloading, open_writer = core.start_preloading, summary.FileWriter
     started: list[Any] = []
+    writers: list[Any] = []
+
+    def open_known_writer(*arguments: Any) -> Any:
+        writers.append(open_writer(*arguments))
+        return writers[-1]
 
     def start_watched(session: Any, *arguments: Any) -> Any:
         session.run = _count_iterations(session.run, on_progress, done, total, interval)
@@ -249,11 +255,13 @@ def _watched(on_progress: OnTraining, done: int, total: int, interval: int) -> I
         started.append((session, coordinator, thread))
         return coordinator, thread
 
-    core.start_preloading = start_watched
+    core.start_preloading, summary.FileWriter = start_watched, open_known_writer
     try:
         yield
     finally:
-        core.start_preloading = start_preloading
+        core.start_preloading, summary.FileWriter = start_preloading, open_writer
+        for writer in writers:
+            writer.close()  # DeepLabCut does not, and its thread would stay
         for session, coordinator, thread in started:
             coordinator.request_stop()
             session.close()  # wakes the thread

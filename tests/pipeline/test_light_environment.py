@@ -30,6 +30,7 @@ import datajoint as dj
 
 dj.config["database.use_tls"] = False
 from workflow_deeplabcut.pipeline import model, train
+from element_deeplabcut.engines import get_engine
 from element_deeplabcut.errors import EngineError
 
 given = json.loads(sys.argv[1])
@@ -48,6 +49,10 @@ train.TrainingParamSet.insert_new_params("laptop", {"shuffle": 77, "trainingseti
 # what cannot be done here says so
 try:
     model.PoseEstimation.populate(task)
+except EngineError as error:
+    print("ENGINE", error)
+try:
+    get_engine("tensorflow")
 except EngineError as error:
     print("ENGINE", error)
 
@@ -98,5 +103,7 @@ def test_a_laptop_registers_queues_and_fetches(
         cwd=laptop.parent, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert "ENGINE The pytorch engine needs deeplabcut and torch, not installed" in result.stdout
+    assert "ENGINE The pytorch engine needs what is not installed" in result.stdout
+    assert "ENGINE The tensorflow engine needs what is not installed" in result.stdout
+    assert "pip install 'element-deeplabcut[dlc-tf]'" in result.stdout
     assert "SHAPE 100 12" in result.stdout

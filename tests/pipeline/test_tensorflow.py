@@ -156,18 +156,17 @@ def test_settings_that_do_not_work_are_refused(
 
 
 def test_the_process_is_as_it_was(lab: Lab, tmp_path: Path) -> None:
-    """DeepLabCut reloads logging, closes its handlers, changes the directory, and leaves a thread.
-
-    TensorFlow is left in the mode the caller chose.
-    """
-    import tensorflow as tf
-
-    tf.compat.v1.reset_default_graph()
-    tf.compat.v1.enable_eager_execution()
+    """DeepLabCut reloads logging, closes its handlers, changes the directory, leaves threads."""
     root, logger = logging.getLogger(), logging.getLogger("a lab's own")
     handler = logging.FileHandler(tmp_path / "log.txt")
     logger.addHandler(handler)
-    before = (os.getcwd(), root, root.handlers[:], logging.Logger, threading.active_count())
+    before = (
+        os.getcwd(),
+        root,
+        root.handlers[:],
+        logging.Logger,
+        {thread.name for thread in threading.enumerate()},
+    )
     try:
         key = lab.add_training(34, ONE_ITERATION)
         lab.pipeline.train.ModelTraining.populate(key)
@@ -175,10 +174,9 @@ def test_the_process_is_as_it_was(lab: Lab, tmp_path: Path) -> None:
         logger.warning("still heard")
     finally:
         logger.removeHandler(handler)
-    assert (*after, threading.active_count()) == before
+    assert (*after, {thread.name for thread in threading.enumerate()}) == before
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
     assert (tmp_path / "log.txt").read_text() == "still heard\n"
-    assert tf.executing_eagerly()
 
 
 # --- evaluation -----------------------------------------------------------------------------------
@@ -243,8 +241,8 @@ def test_a_crop_is_where_it_was_asked_for(lab: Lab, trained_tensorflow: Trained)
     whole = model.PoseEstimation.get_trajectory(key)
     raw = model.PoseEstimation.get_trajectory(key, full_frame=False)
     shift = (whole - raw).droplevel("scorer", axis=1)["nose"]
-    np.testing.assert_allclose(shift["x"], 29)
-    np.testing.assert_allclose(shift["y"], 0)
+    np.testing.assert_allclose(shift["x"], 29, atol=1e-4)
+    np.testing.assert_allclose(shift["y"], 0, atol=1e-4)
 
 
 def test_its_result_is_that_of_analyze_videos(

@@ -27,7 +27,9 @@ that another one has. What else is promised, and how, stands in the modules:
 =============== ===================================================================================
 """
 
-from .engines import list_engines, restrict_to_engines
+from element_deeplabcut.engines import list_engines
+
+from .engines import restrict_to_engines
 from .lease import Lease
 from .listing import Job, clear_jobs, list_jobs, retry_jobs
 from .loop import run_worker

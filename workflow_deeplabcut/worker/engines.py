@@ -7,23 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from element_deeplabcut import model, train
-from element_deeplabcut.engines import get_engine
-from element_deeplabcut.errors import EngineError, ParameterError
+from element_deeplabcut.engines import list_engines
+from element_deeplabcut.errors import ParameterError
 
 ENGINES = ("pytorch", "tensorflow")
-
-
-def list_engines() -> tuple[str, ...]:
-    """Engines that are installed on this machine."""
-    return tuple(name for name in ENGINES if _is_installed(name))
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        get_engine(name)
-    except EngineError:
-        return False
-    return True
 
 
 def restrict_to_engines(table: Any, engines: Iterable[str] | None = None) -> list[Any]:

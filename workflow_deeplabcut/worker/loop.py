@@ -10,12 +10,13 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from element_deeplabcut.engines import list_engines
 from element_deeplabcut.errors import Stopped
 
 from ..paths import get_database_prefix
 from .candidates import Candidates
 from .children import ChildWorkers
-from .engines import list_engines, restrict_to_engines
+from .engines import restrict_to_engines
 from .heartbeat import Heartbeat
 from .housekeeping import clear_dead_reservations
 from .job import do_job, settle_quickly
