@@ -22,10 +22,16 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("drills_output"), help="folder")
     options = parser.parse_args()
     prepare_environment()
+    from element_deeplabcut.errors import PathError
+
     from .run import Plan, is_good, run_drills
 
     plan = Plan(options.faults, options.outage, not options.no_real, tuple(options.only))
-    summary = run_drills(plan, options.seed, options.output.resolve())
+    try:
+        summary = run_drills(plan, options.seed, options.output.resolve())
+    except PathError as error:
+        print(f"drills: {error}", file=sys.stderr)
+        return 1
     verdict = ", ".join(f"{summary[name]} {name}" for name in
                         ("faults", "lost", "duplicated", "stuck", "partial"))  # fmt: skip
     print(f"{verdict}; {summary['seconds']:.0f} s; see {options.output / 'summary.json'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from .audit import audit
 from .record import VERDICTS, Findings, Record
 from .sabotage import prove_audit
 from .scripted_engine import in_place_of_pytorch
-from .site import Site, open_site
+from .site import Site, open_site, remove_lab
 
 Drill = Callable[[Site, Record, Any, random.Random], None]
 
@@ -84,6 +85,8 @@ def run_drills(plan: Plan, seed: int, output: Path) -> dict[str, Any]:
             records.append(_run(site, real.train_and_infer, 0, seed, known))
     summary = _summarize(records, plan, seed, time.monotonic() - began)
     (output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    if is_good(summary):
+        remove_lab(output)  # else somebody will want to look at it
     return summary
 
 
@@ -91,7 +94,12 @@ def _run(site: Site, drill: Drill, amount: Any, seed: int, known: Findings) -> R
     record = Record(drill.__name__, " ".join((drill.__doc__ or "").split()))
     print(f"{record.name}: {record.what} ...", flush=True)
     began = time.monotonic()
-    drill(site, record, amount, random.Random(f"{seed} {record.name}"))
+    try:
+        drill(site, record, amount, random.Random(f"{seed} {record.name}"))
+    except Exception as error:
+        traceback.print_exc()
+        record.found.stuck.add(f"the drill ended with {type(error).__name__}: {error}")
+        site.start_server()
     record.found.add(audit(site).without(known))
     known.add(record.found)
     record.seconds = time.monotonic() - began

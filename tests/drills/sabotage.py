@@ -1,4 +1,4 @@
-"""Proves that the audit sees what it looks for: each damage is done, must be seen, and is undone."""
+"""Proves that the audit sees what it looks for: damage is done, must be seen, and is undone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from datajoint.blob import pack
 from workflow_deeplabcut.worker.lease import Lease
 
 from .audit import audit
+from .record import Record
 from .site import SESSION, Site
 from .workers import Pool
 
@@ -29,7 +30,7 @@ def prove_audit(site: Site) -> int:
         RuntimeError: Sound work is found wanting, or a damage is not seen.
     """
     number, _ = site.add_recordings(2)
-    with Pool(1, site.tables, site.folder / "sound-work.log") as pool:
+    with Pool(1, site.tables, site.log(Record("sound_work", ""))) as pool:
         is_done = site.drain()
         pool.end()
     found = audit(site)
@@ -53,9 +54,9 @@ def _key(number: int) -> dict[str, Any]:
 @contextlib.contextmanager
 def lost_row(site: Site, number: int) -> Iterator[None]:
     """A task that is not recorded."""
-    with _without(site.pipeline.model.PoseEstimation.BodyPartPosition & _key(number)):
-        with _without(site.pipeline.model.PoseEstimation & _key(number)):
-            yield
+    table = site.pipeline.model.PoseEstimation
+    with _without(table.BodyPartPosition & _key(number)), _without(table & _key(number)):
+        yield
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import datajoint as dj
 
+from element_deeplabcut.errors import PathError
 from tests.element.conftest import write_fake_project
 from workflow_deeplabcut import database, synthetic
 from workflow_deeplabcut.worker.lease import declare_leases
@@ -24,7 +26,9 @@ from .record import Record
 PREFIX = "drills_"
 SESSION = {"subject": "mouse1", "session_datetime": "2026-02-01 10:00:00"}
 MODEL = "scripted"
+SMALL_DISK = "small-disk"
 N_FRAMES = 12
+_MARKER = ".element-deeplabcut-drills"
 N_SEEDS = 10
 """Trainings share parameter sets, because a worker reads them all when it looks for work."""
 
@@ -197,8 +201,37 @@ class Site:
 
 @contextlib.contextmanager
 def open_site(folder: Path) -> Iterator[Site]:
-    """Build a lab in an empty folder, and take it down again."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Build a lab in a folder, and stop its server at the end.
+
+    Raises:
+        PathError: The folder holds something else than earlier drills.
+    """
+    _clear(folder)
     with database.running(folder / "database") as server:
         yield Site(folder, server)
+
+
+def _clear(folder: Path) -> None:
+    """Empty a folder of what earlier drills left, even if they were killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {path.name for path in folder.iterdir()}
+    if names and _MARKER not in names:
+        raise PathError(
+            f"'{folder}' holds files that are not the drills'. Name a folder that is new or empty."
+        )
+    (folder / _MARKER).touch()
+    database.stop(folder / "database")
+    if os.path.ismount(folder / "processed" / SMALL_DISK):
+        subprocess.run(["umount", str(folder / "processed" / SMALL_DISK)], check=True)
+    remove_lab(folder)
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+    (folder / "summary.json").unlink(missing_ok=True)
+
+
+def remove_lab(folder: Path) -> None:
+    """Remove all but summary and logs."""
+    for name in ("data", "database", "processed"):
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+    for name in ("calls.txt", "original.mp4"):
+        (folder / name).unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from workflow_deeplabcut.worker.listing import list_jobs, retry_jobs
 
 from .record import Record
 from .signals import finish
-from .site import Site
+from .site import SMALL_DISK, Site
 from .workers import Pool
 
 _TMPFS_KB = 1024
@@ -31,7 +31,7 @@ class _NoMountError(Exception):
 
 def fill_disk(site: Site, record: Record, n: int, random: random.Random) -> None:
     """two workers write to a small tmpfs that is full, or nearly; later there is space again"""
-    folder = site.processed / "small-disk"
+    folder = site.processed / SMALL_DISK
     try:
         with _small_disk(folder):
             _work_on_a_full_disk(site, record, n, random, folder)

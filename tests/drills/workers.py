@@ -18,11 +18,14 @@ from typing import Any
 import datajoint as dj
 from tqdm.auto import tqdm
 
-from workflow_deeplabcut.worker import RetryPolicy, run_worker
+from workflow_deeplabcut.worker import RetryPolicy, loop, run_worker
 from workflow_deeplabcut.worker.lease import LeaseStore
 
 PHASES = ("take", "fetch", "compute", "insert", "commit")
 """take: looking for a job and reserving it; commit: after the rows, until the next job."""
+
+_STARTING = len(PHASES)
+"""Until it listens to signals; a process that gets SIGTERM earlier dies of it, as any other."""
 
 OPTIONS: dict[str, Any] = {
     "poll_interval": 0.02,
@@ -53,6 +56,7 @@ class Worker:
         self.log = log
         self.paused_until: float | None = None
         self._phase = mmap.mmap(-1, 1)
+        self._phase[0] = _STARTING
         sys.stdout.flush()
         self.pid = os.fork()
         if self.pid == 0:
@@ -90,6 +94,7 @@ class Worker:
             table.make_fetch = self._announcing("fetch", table.make_fetch, "compute")
             table.make_insert = self._announcing("insert", table.make_insert, "commit")
         LeaseStore.take = self._announcing("take", LeaseStore.take)
+        loop.Worker.run = self._announcing("take", loop.Worker.run)
 
     def _announcing(
         self, phase: str, function: Callable[..., Any], after: str | None = None
@@ -107,7 +112,11 @@ class Worker:
 
     @property
     def phase(self) -> str:
-        return PHASES[self._phase[0]]
+        return "" if self.is_starting else PHASES[self._phase[0]]
+
+    @property
+    def is_starting(self) -> bool:
+        return self._phase[0] == _STARTING
 
     # --- what happens to it -----------------------------------------------------------------------
 
@@ -216,6 +225,9 @@ class Pool:
 
     def retire(self, worker: Worker) -> None:
         """Send SIGTERM to one; it is to end with 0 within its grace time."""
+        deadline = time.monotonic() + _END_S
+        while worker.is_starting and time.monotonic() < deadline:
+            time.sleep(0.005)
         worker.ask_to_end()
         self.workers.remove(worker)
         self._ending.append(worker)
@@ -240,5 +252,6 @@ class Pool:
 
     @property
     def running(self) -> list[Worker]:
-        """Those that live and are not paused."""
-        return [worker for worker in self.workers if worker.pid and not worker.paused_until]
+        """Those that are at work."""
+        living = [worker for worker in self.workers if worker.pid and not worker.paused_until]
+        return [worker for worker in living if not worker.is_starting]
