@@ -80,7 +80,7 @@ def run_drills(plan: Plan, seed: int, output: Path) -> dict[str, Any]:
                 records.append(_run(site, drill, amount, seed, known))
             left = plan.faults - sum(record.n_faults for record in records)
             if plan.wants(signals.signal_workers):
-                records.append(_run(site, signals.signal_workers, max(left, 20), seed, known))
+                records.append(_run(site, signals.signal_workers, max(left, 10), seed, known))
         if plan.real and plan.wants(real.train_and_infer):
             records.append(_run(site, real.train_and_infer, 0, seed, known))
     summary = _summarize(records, plan, seed, time.monotonic() - began)

@@ -152,18 +152,22 @@ class Site:
         if train.ModelTraining in tables and self.count_pending(train.ModelTraining) < wanted:
             self.add_trainings(wanted)
 
-    def count_pending(self, table: Any) -> int:
-        """Tasks that are neither recorded nor failed; those that wait for another are counted."""
-        parent = {"PoseEstimation": self.pipeline.model.PoseEstimationTask}
-        source = parent.get(table.__name__, lambda: table().key_source)()
+    def count_pending(self, table: Any, *, with_waiting: bool = True) -> int:
+        """Tasks that are neither recorded nor failed; also those that wait for another table's."""
+        source = table().key_source
+        if with_waiting and table.__name__ == "PoseEstimation":
+            source = self.pipeline.model.PoseEstimationTask()
         errors = table().connection.schemas[table.database].jobs & {
             "table_name": table.table_name, "status": "error"}  # fmt: skip
         return len(source.proj()) - len(table()) - len(errors)
 
-    def drain(self, tables: Sequence[Any] | None = None, seconds: float = 90) -> bool:
+    def drain(
+        self, tables: Sequence[Any] | None = None, seconds: float = 90, *, with_waiting: bool = True
+    ) -> bool:
         """Wait until all work is recorded or failed; whether it is."""
         deadline = time.monotonic() + seconds
-        while any(self.count_pending(table) > 0 for table in tables or self.tables):
+        tables = tables or self.tables
+        while any(self.count_pending(table, with_waiting=with_waiting) > 0 for table in tables):
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)

@@ -106,7 +106,7 @@ def limit_files(site: Site, record: Record, n: int, random: random.Random) -> No
 
     unlimited = Path(os.devnull)  # logs are files, too
     with Pool(2, site.tables, unlimited, (prepare,)) as pool:
-        site.drain()
+        site.drain(with_waiting=False)  # where RecordingInfo failed, nothing else can be done
         pool.end()
     record.found.stuck |= pool.complaints
     record.faults["file too large"] += len(list_jobs(site.tables, message="file too large"))
