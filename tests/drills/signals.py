@@ -27,7 +27,7 @@ def storm(
     size: int = 4, prepare: Sequence[Prepare | None] = (None,),
 ) -> None:  # fmt: skip
     """Send signals until so many were delivered, and let the work end afterwards."""
-    site.refill(tables)
+    n_before = site.count_attempts()
     with Pool(size, tables, site.log(record), prepare) as pool:
         for number in range(n):
             if number % 10 == 0:
@@ -35,6 +35,11 @@ def storm(
             while not strike(pool, record, random):
                 pass
         finish(site, record, pool)
+    n_left = site.count_attempts() - n_before
+    n_ended = sum(n for kind, n in record.faults.items() if not kind.startswith("SIGSTOP"))
+    record.facts["abandoned attempts"] = n_left
+    if n_left > n_ended:
+        record.found.partial.add(f"{n_left} attempts are left by {n_ended} workers that ended")
 
 
 def finish(site: Site, record: Record, pool: Pool) -> None:

@@ -173,6 +173,10 @@ class Site:
             time.sleep(0.1)
         return True
 
+    def count_attempts(self) -> int:
+        """Folders of unfinished work, which dead workers leave and living ones remove."""
+        return sum(len(list(folder.iterdir())) for folder in self.processed.rglob(".attempts"))
+
     def log(self, record: Record) -> Path:
         """File for what the workers of a drill say."""
         (self.folder / "logs").mkdir(exist_ok=True)
