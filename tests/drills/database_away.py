@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import random
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pymysql
 
@@ -18,7 +20,7 @@ _LEASE_S = 60
 """The workers' usual lease, which survives an outage of half a minute."""
 
 
-def end_connections(site: Site, record: Record, n: int, random: random.Random) -> None:
+def end_connections(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """four workers; KILL ends one of their connections, again and again"""
     site.refill(site.tables)
     with Pool(4, site.tables, site.log(record)) as pool:
@@ -26,12 +28,12 @@ def end_connections(site: Site, record: Record, n: int, random: random.Random) -
             if record.n_faults % 10 == 0:
                 site.refill(site.tables)
             pool.mend()
-            time.sleep(random.uniform(0.01, 0.1))
-            record.faults["KILL"] += kill_a_connection(site, random)
+            time.sleep(chance.uniform(0.01, 0.1))
+            record.faults["KILL"] += kill_a_connection(site, chance)
         finish(site, record, pool)
 
 
-def kill_a_connection(site: Site, random: random.Random) -> bool:
+def kill_a_connection(site: Site, chance: random.Random) -> bool:
     """End a connection that is not ours; whether there was one."""
     own = site.tables[0].connection.query("SELECT CONNECTION_ID()").fetchone()[0]
     with site.asking() as cursor:
@@ -44,34 +46,36 @@ def kill_a_connection(site: Site, random: random.Random) -> bool:
         if not others:
             return False
         try:
-            cursor.execute(f"KILL {random.choice(others)}")
+            cursor.execute(f"KILL {chance.choice(others)}")
         except pymysql.err.OperationalError:  # it has ended by itself
             return False
         return True
 
 
-def restart_server(site: Site, record: Record, n: int, random: random.Random) -> None:
+def restart_server(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """four workers; the server gets SIGKILL at any moment and is started again"""
     site.refill(site.tables)
     with Pool(4, site.tables, site.log(record)) as pool:
         for _ in range(n):
             site.refill(site.tables)
-            time.sleep(random.uniform(0.2, 1.5))
+            time.sleep(chance.uniform(0.2, 1.5))
             record.faults["server SIGKILL"] += site.kill_server()
-            time.sleep(random.uniform(0, 0.5))
+            time.sleep(chance.uniform(0, 0.5))
             site.start_server()
             pool.mend()
         finish(site, record, pool)
 
 
-def outage_during_compute(site: Site, record: Record, n: float, random: random.Random) -> None:
+def outage_during_compute(site: Site, record: Record, n: float, chance: random.Random) -> None:
     """two workers compute while the server is away; both go on and record"""
     _outage(site, record, n, compute_s=n + 4)
 
 
-def outage_over_insert(site: Site, record: Record, n: float, random: random.Random) -> None:
+def outage_over_insert(site: Site, record: Record, n: float, chance: random.Random) -> None:
     """two workers are to insert while the server is away; they keep what they computed"""
-    _outage(site, record, n, compute_s=2)
+    _outage(site, record, n, compute_s=min(2, n / 2))
+    if "the database is away" not in site.log(record).read_text(errors="replace"):
+        raise RuntimeError("the outage has met no insert")
 
 
 def _outage(site: Site, record: Record, seconds: float, compute_s: float) -> None:
@@ -104,7 +108,7 @@ def insist_computed_once(site: Site, record: Record, names: set[str]) -> None:
             record.found.duplicated.add(f"{name} was computed {calls.count(name)} times")
 
 
-def short_wait_timeout(site: Site, record: Record, n: int, random: random.Random) -> None:
+def short_wait_timeout(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """six workers compute for longer than wait_timeout (2 s); no heartbeat keeps a connection"""
     numbers = site.add_recordings(n, seconds=3)
     names = {f"{number:05}-takes-3" for number in numbers}
@@ -127,7 +131,7 @@ def short_wait_timeout(site: Site, record: Record, n: int, random: random.Random
 
 
 @contextlib.contextmanager
-def _kept_open(site: Site):  # type: ignore[no-untyped-def]
+def _kept_open(site: Site) -> Iterator[Any]:
     with site.asking() as cursor:
         cursor.execute("SET SESSION wait_timeout=31536000")
         yield cursor

@@ -26,7 +26,7 @@ _LEASE_S = 3.0
 _PATIENCE_S = 180
 
 
-def train_and_infer(site: Site, record: Record, n: int, random: random.Random) -> None:
+def train_and_infer(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """the real DeepLabCut trains and infers on two workers; each kind of fault meets both"""
     if importlib.util.find_spec("deeplabcut") is None:
         record.skipped = "DeepLabCut is not installed"
@@ -38,7 +38,7 @@ def train_and_infer(site: Site, record: Record, n: int, random: random.Random) -
     with Pool(2, site.tables, site.log(record), lease=_LEASE_S, grace=0.2) as pool:
         for epoch, fault in zip(range(2, 12, 2), FAULTS, strict=True):
             _await_epoch(site, pool, epoch)
-            fault(site, record, pool, random)
+            fault(site, record, pool, chance)
         finish(site, record, pool)
     _check_training(site, record, (train.ModelTraining & key).fetch(as_dict=True))
     if not train.ModelTraining & key:
@@ -49,13 +49,13 @@ def train_and_infer(site: Site, record: Record, n: int, random: random.Random) -
         site.drain((model.RecordingInfo,))
         pool.end()
     for recording_key in cut:
-        _cut_short(site, record, recording_key, random)
+        _cut_short(site, record, recording_key, chance)
     with Pool(2, (model.PoseEstimation,), site.log(record), lease=_LEASE_S, grace=0.2) as pool:
         for fault in FAULTS:
             if _await_compute(pool) is None:
                 break
-            time.sleep(random.uniform(0, 1))
-            fault(site, record, pool, random)
+            time.sleep(chance.uniform(0, 1))
+            fault(site, record, pool, chance)
         pool.end()
         record.found.stuck |= pool.complaints
     with Pool(2, site.tables, site.log(record), lease=_LEASE_S) as pool:
@@ -70,28 +70,28 @@ def _computing(pool: Pool) -> Worker | None:
     return next((worker for worker in pool.running if worker.phase == "compute"), None)
 
 
-def _kill(site: Site, record: Record, pool: Pool, random: random.Random) -> None:
+def _kill(site: Site, record: Record, pool: Pool, chance: random.Random) -> None:
     worker = _computing(pool)
     record.faults["SIGKILL in compute"] += bool(worker and worker.kill())
 
 
-def _pause(site: Site, record: Record, pool: Pool, random: random.Random) -> None:
+def _pause(site: Site, record: Record, pool: Pool, chance: random.Random) -> None:
     worker = _computing(pool)
     record.faults["SIGSTOP in compute"] += bool(worker and worker.pause(2 * _LEASE_S))
 
 
-def _tell_to_end(site: Site, record: Record, pool: Pool, random: random.Random) -> None:
+def _tell_to_end(site: Site, record: Record, pool: Pool, chance: random.Random) -> None:
     worker = _computing(pool)
     if worker is not None:
         pool.retire(worker)
         record.faults["SIGTERM in compute"] += 1
 
 
-def _end_connection(site: Site, record: Record, pool: Pool, random: random.Random) -> None:
-    record.faults["KILL"] += kill_a_connection(site, random)
+def _end_connection(site: Site, record: Record, pool: Pool, chance: random.Random) -> None:
+    record.faults["KILL"] += kill_a_connection(site, chance)
 
 
-def _restart_server(site: Site, record: Record, pool: Pool, random: random.Random) -> None:
+def _restart_server(site: Site, record: Record, pool: Pool, chance: random.Random) -> None:
     record.faults["server SIGKILL"] += site.kill_server()
     time.sleep(1)
     site.start_server()
@@ -134,10 +134,10 @@ def _add_recordings(site: Site, model_key: dict[str, str]) -> list[dict[str, Any
     return keys
 
 
-def _cut_short(site: Site, record: Record, key: dict[str, Any], random: random.Random) -> None:
+def _cut_short(site: Site, record: Record, key: dict[str, Any], chance: random.Random) -> None:
     video = site.raw / f"real-{key['recording_id']}.mp4"
     content = video.read_bytes()
-    video.write_bytes(content[: random.randrange(len(content) // 4, len(content) - 1)])
+    video.write_bytes(content[: chance.randrange(len(content) // 4, len(content) - 1)])
     site.expected_errors.add(key["recording_id"])
     record.faults["video cut short"] += 1
 

@@ -17,19 +17,19 @@ from .workers import Prepare
 _SKEWS_S = (-86_400, -3_600, 3_600, 86_400)
 
 
-def share_project(site: Site, record: Record, n: int, random: random.Random) -> None:
+def share_project(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """two workers train on one project, with signals; the project stays as it was"""
     before = fingerprint(site.project)
     site.add_trainings(n)
-    storm(site, record, n, random, (site.pipeline.train.ModelTraining,), size=2)
+    storm(site, record, n, chance, (site.pipeline.train.ModelTraining,), size=2)
     if fingerprint(site.project) != before:
         record.found.partial.add("the user's project was changed")
 
 
-def skew_clocks(site: Site, record: Record, n: int, random: random.Random) -> None:
+def skew_clocks(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """four workers whose clocks differ by an hour and by a day, in other time zones; signals"""
     clocks = [shift_clock(seconds) for seconds in _SKEWS_S]
-    storm(site, record, n, random, site.tables, prepare=clocks)
+    storm(site, record, n, chance, site.tables, prepare=clocks)
     record.facts["clocks"] = len(clocks)
 
 

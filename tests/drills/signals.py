@@ -17,13 +17,13 @@ _AIM_S = 1.0
 """How long to wait for a worker to come to a phase."""
 
 
-def signal_workers(site: Site, record: Record, n: int, random: random.Random) -> None:
+def signal_workers(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """four workers, on all tables; each is killed, paused or told to end in a phase of its make"""
-    storm(site, record, n, random, site.tables)
+    storm(site, record, n, chance, site.tables)
 
 
 def storm(
-    site: Site, record: Record, n: int, random: random.Random, tables: Sequence[Any],
+    site: Site, record: Record, n: int, chance: random.Random, tables: Sequence[Any],
     size: int = 4, prepare: Sequence[Prepare | None] = (None,),
 ) -> None:  # fmt: skip
     """Send signals until so many were delivered, and let the work end afterwards."""
@@ -32,7 +32,7 @@ def storm(
         for number in range(n):
             if number % 10 == 0:
                 site.refill(tables)
-            while not strike(pool, record, random):
+            while not strike(pool, record, chance):
                 pass
         finish(site, record, pool)
     n_left = site.count_attempts() - n_before
@@ -51,10 +51,10 @@ def finish(site: Site, record: Record, pool: Pool) -> None:
     record.found.stuck |= pool.complaints
 
 
-def strike(pool: Pool, record: Record, random: random.Random) -> bool:
+def strike(pool: Pool, record: Record, chance: random.Random) -> bool:
     """Send one signal to one worker; whether it was delivered."""
-    kind, phase = random.choice(KINDS), random.choice(PHASES)
-    worker = aim(pool, phase, random)
+    kind, phase = chance.choice(KINDS), chance.choice(PHASES)
+    worker = aim(pool, phase, chance)
     if worker is None:
         return False
     if kind == "SIGTERM":
@@ -63,7 +63,7 @@ def strike(pool: Pool, record: Record, random: random.Random) -> bool:
     elif kind == "SIGKILL":
         was_delivered = worker.kill()
     else:
-        was_delivered = worker.pause(random.uniform(0.05, _LONGEST_PAUSE_S))
+        was_delivered = worker.pause(chance.uniform(0.05, _LONGEST_PAUSE_S))
     if was_delivered:
         record.faults[f"{kind} in {worker.phase}"] += 1
     else:
@@ -71,14 +71,14 @@ def strike(pool: Pool, record: Record, random: random.Random) -> bool:
     return was_delivered
 
 
-def aim(pool: Pool, phase: str, random: random.Random) -> Worker | None:
+def aim(pool: Pool, phase: str, chance: random.Random) -> Worker | None:
     """Wait until a worker is at a random point of a phase."""
     deadline = time.monotonic() + _AIM_S
     while time.monotonic() < deadline:
         pool.mend()
         running = [worker for worker in pool.running if worker.phase == phase]
         if running:
-            time.sleep(random.uniform(0, 0.01))
-            return random.choice(running)
+            time.sleep(chance.uniform(0, 0.01))
+            return chance.choice(running)
         time.sleep(0.0005)
-    return random.choice(pool.running) if pool.running else None
+    return chance.choice(pool.running) if pool.running else None

@@ -29,18 +29,18 @@ class _NoMountError(Exception):
     """This process may not mount."""
 
 
-def fill_disk(site: Site, record: Record, n: int, random: random.Random) -> None:
+def fill_disk(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """two workers write to a small tmpfs that is full, or nearly; later there is space again"""
     folder = site.processed / SMALL_DISK
     try:
         with _small_disk(folder):
-            _work_on_a_full_disk(site, record, n, random, folder)
+            _work_on_a_full_disk(site, record, n, chance, folder)
     except _NoMountError as error:
         record.skipped = f"no tmpfs can be mounted here ({error})"
 
 
 def _work_on_a_full_disk(
-    site: Site, record: Record, n: int, random: random.Random, folder: Path
+    site: Site, record: Record, n: int, chance: random.Random, folder: Path
 ) -> None:
     model, log = site.pipeline.model, site.log(record)
     tables = (model.RecordingInfo, model.PoseEstimation)
@@ -49,8 +49,8 @@ def _work_on_a_full_disk(
     with Pool(2, tables, log) as pool:
         deadline = time.monotonic() + 60 + n
         while count_full(log) < n and time.monotonic() < deadline:
-            _fill(ballast, random.randrange(0, 40_000))
-            time.sleep(random.uniform(0.1, 0.6))
+            _fill(ballast, chance.randrange(0, 40_000))
+            time.sleep(chance.uniform(0.1, 0.6))
             pool.mend()
             if site.count_pending(model.PoseEstimation) < 4:
                 site.add_recordings(4, output_dir=folder.name)
@@ -94,11 +94,11 @@ def _small_disk(folder: Path) -> Iterator[None]:
         kept.rename(folder)
 
 
-def limit_files(site: Site, record: Record, n: int, random: random.Random) -> None:
+def limit_files(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """two workers that may write no file above some hundred bytes; later they may"""
     site.add_recordings(n)
     site.add_trainings(n)
-    limit = random.randrange(200, 2000)
+    limit = chance.randrange(200, 2000)
 
     def prepare() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -115,7 +115,7 @@ def limit_files(site: Site, record: Record, n: int, random: random.Random) -> No
         finish(site, record, pool)
 
 
-def truncate_videos(site: Site, record: Record, n: int, random: random.Random) -> None:
+def truncate_videos(site: Site, record: Record, n: int, chance: random.Random) -> None:
     """videos are cut short after they were registered; each analysis fails with a sentence"""
     model = site.pipeline.model
     numbers = site.add_recordings(n)
@@ -126,7 +126,7 @@ def truncate_videos(site: Site, record: Record, n: int, random: random.Random) -
         video = site.raw / f"{number:05}.mp4"
         content = video.read_bytes()
         video.unlink()  # it is a link to the original
-        video.write_bytes(content[: random.randrange(1, len(content))])
+        video.write_bytes(content[: chance.randrange(1, len(content))])
         record.faults["video cut short"] += 1
     site.expected_errors.update(numbers)
     with Pool(2, site.tables, site.log(record)) as pool:
