@@ -87,7 +87,7 @@ def _outage(site: Site, record: Record, seconds: float, compute_s: float) -> Non
         began = time.monotonic()
         time.sleep(seconds)
         site.start_server()
-        record.facts["s away"] = round(time.monotonic() - began, 1)
+        record.facts["away for s"] = round(time.monotonic() - began, 1)
         finish(site, record, pool)
     insist_computed_once(site, record, names)
 

@@ -194,6 +194,6 @@ def _check_pose(site: Site, record: Record, key: dict[str, Any], truth: Any) -> 
     table = model.PoseEstimation.get_trajectory(key)
     values = table.to_numpy().reshape(len(truth), -1, 3)[..., :2]
     error = float(np.linalg.norm(values - truth, axis=-1).mean())
-    record.facts["px mean error"] = round(error, 2)
+    record.facts["mean error px"] = round(error, 2)
     if error > settings.GOOD_ERROR_PX["pytorch"]:
         record.found.lost.add(f"the real pose is {error:.1f} px from the animal")

@@ -84,10 +84,22 @@ class Record:
         }
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(self.faults.items()))
-        facts = ", ".join(f"{value} {name}" for name, value in self.facts.items())
+        facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
         did = (
             f"skipped: {self.skipped}" if self.skipped else "; ".join(filter(None, (kinds, facts)))
         )
         verdict = ", ".join(f"{n} {name}" for name, n in self.found.counts.items())
         return f"{self.name}: {did} -> {verdict} ({self.seconds:.0f} s)"
+
+    def _list_faults(self) -> str:
+        """Kinds of faults, each with the phases in which it happened."""
+        kinds: dict[str, dict[str, int]] = {}
+        for name, n in sorted(self.faults.items()):
+            kind, _, phase = name.partition(" in ")
+            kinds.setdefault(kind, {})[phase] = n
+        return ", ".join(f"{sum(n.values())} {kind}{_list_phases(n)}" for kind, n in kinds.items())
+
+
+def _list_phases(counts: dict[str, int]) -> str:
+    phases = ", ".join(f"{n} in {phase}" for phase, n in counts.items() if phase)
+    return f" ({phases})" if phases else ""
