@@ -85,9 +85,8 @@ class Record:
 
     def __str__(self) -> str:
         facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
-        did = (
-            f"skipped: {self.skipped}" if self.skipped else "; ".join(filter(None, (kinds, facts)))
-        )
+        skipped = f"skipped, {self.skipped}" if self.skipped else ""
+        did = "; ".join(filter(None, (skipped, self._list_faults(), facts)))
         verdict = ", ".join(f"{n} {name}" for name, n in self.found.counts.items())
         return f"{self.name}: {did} -> {verdict} ({self.seconds:.0f} s)"
 
