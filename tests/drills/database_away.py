@@ -68,7 +68,7 @@ def restart_server(site: Site, record: Record, n: int, chance: random.Random) ->
 
 def outage_during_compute(site: Site, record: Record, n: float, chance: random.Random) -> None:
     """two workers compute while the server is away; both go on and record"""
-    _outage(site, record, n, compute_s=n + 4)
+    _outage(site, record, n, compute_s=n + 3)
 
 
 def outage_over_insert(site: Site, record: Record, n: float, chance: random.Random) -> None:

@@ -45,7 +45,7 @@ class Plan:
             (database_away.restart_server, max(2, round(12 * share))),
             (database_away.outage_during_compute, self.outage_s),
             (database_away.outage_over_insert, self.outage_s),
-            (database_away.short_wait_timeout, max(4, round(24 * share))),
+            (database_away.short_wait_timeout, max(3, round(24 * share))),
             (storage.fill_disk, max(3, round(40 * share))),
             (storage.limit_files, max(3, round(20 * share))),
             (sharing.share_project, max(5, round(80 * share))),

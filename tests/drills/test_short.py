@@ -15,7 +15,7 @@ from .record import VERDICTS
 from .run import is_good
 
 REPOSITORY = Path(__file__).parents[2]
-FAULTS = 40
+FAULTS = 30
 DRILLS = {
     "end_connections", "restart_server", "outage_during_compute", "outage_over_insert",
     "short_wait_timeout", "fill_disk", "limit_files", "share_project", "skew_clocks",
