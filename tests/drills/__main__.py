@@ -26,6 +26,8 @@ def main() -> int:
 
     from .run import Plan, is_good, run_drills
 
+    if unknown := set(options.only) - set(Plan.list_names()):
+        parser.error(f"no drill {', '.join(unknown)}; there are {', '.join(Plan.list_names())}")
     plan = Plan(options.faults, options.outage, not options.no_real, tuple(options.only))
     try:
         summary = run_drills(plan, options.seed, options.output.resolve())

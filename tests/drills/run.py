@@ -54,6 +54,12 @@ class Plan:
         ]
         return [(drill, amount) for drill, amount in drills if self.wants(drill)]
 
+    @classmethod
+    def list_names(cls) -> list[str]:
+        """Names of all drills."""
+        scripted = [drill.__name__ for drill, _ in cls().list_drills()]
+        return [*scripted, signals.signal_workers.__name__, real.train_and_infer.__name__]
+
     def wants(self, drill: Drill) -> bool:
         """Whether a drill is among those to run."""
         return not self.only or drill.__name__ in self.only
