@@ -147,7 +147,9 @@ def _await_epoch(site: Site, pool: Pool, epoch: int) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         pool.mend()
-        if _newest_epoch(site) >= epoch and _computing(pool) is not None:
+        # One that was paused may still compute in vain: wait until it has noticed.
+        busy = [worker for worker in pool.workers if worker.phase == "compute"]
+        if _newest_epoch(site) >= epoch and busy == [_computing(pool)]:
             return
         time.sleep(0.02)
     raise RuntimeError(f"the training does not come to epoch {epoch}")

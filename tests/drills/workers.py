@@ -94,7 +94,7 @@ class Worker:
             table.make_fetch = self._announcing("fetch", table.make_fetch, "compute")
             table.make_insert = self._announcing("insert", table.make_insert, "commit")
         LeaseStore.take = self._announcing("take", LeaseStore.take)
-        loop.Worker.run = self._announcing("take", loop.Worker.run)
+        loop.Worker._work = self._announcing("take", loop.Worker._work)
 
     def _announcing(
         self, phase: str, function: Callable[..., Any], after: str | None = None
