@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from element_deeplabcut.compute import training
+from element_deeplabcut.errors import Stopped
 from element_deeplabcut.readers.learning_curve import LOSS, read_learning_curve
 from element_deeplabcut.readers.snapshots import list_snapshots
 
@@ -97,15 +98,15 @@ def test_another_version_of_deeplabcut_starts_over(lab: Lab, worker: subprocess.
     assert (lab.pipeline.train.ModelTraining & key).fetch1("run_info")["resumed"] == []
 
 
-@pytest.mark.parametrize("stopped_by", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("stopped_by", [KeyboardInterrupt, SystemExit, Stopped])
 def test_a_stopped_training_goes_on_and_a_failed_one_starts_over(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, stopped_by: type[BaseException]
 ) -> None:
-    """What SIGINT and DataJoint's SIGTERM raise, and what a defect raises."""
+    """What SIGINT, DataJoint's SIGTERM and a worker raise, and what a defect raises."""
     import torch
 
     train = lab.pipeline.train
-    number = 503 if stopped_by is KeyboardInterrupt else 504
+    number = {KeyboardInterrupt: 503, SystemExit: 504, Stopped: 505}[stopped_by]
     key = lab.add_training(number, {**FIVE_EPOCHS, "epochs": 3})
     original = training.show_training
 
