@@ -32,7 +32,7 @@ test-fast: setup  ## run the daily subset: no real DeepLabCut, no killed process
 check-real: setup  ## train on a real mouse and analyze its whole video (minutes)
 	$(PYTEST) -s tests/real
 
-drills: setup  ## put workers under a thousand faults and audit what is left (20 minutes)
+drills: setup  ## put workers under a thousand faults and audit what is left (10 minutes)
 	OMP_NUM_THREADS=1 $(PY) -m tests.drills
 
 bench: setup  ## measure dispatch of jobs and drawing of videos, as ratios
