@@ -79,6 +79,7 @@ def test_a_job_in_a_process_of_its_own(site: Site, tmp_path: Path) -> None:
         (["--table", "Nothing", "--pipeline", scripted.__name__], "no computed table 'Nothing'"),
         (["--engine", "caffe", "--pipeline", scripted.__name__], "There is no engine caffe"),
         (["--restrict", "a"], "not of the form NAME=VALUE"),
+        (["--restrict", "aa=1", "--pipeline", scripted.__name__], "No table has an attribute 'aa'"),
         (["--lease", "0"], "lease must be at least"),
     ],
 )
@@ -87,3 +88,30 @@ def test_a_mistake_gets_a_sentence(
 ) -> None:
     assert cli.main(["worker", *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["jobs"], ["prune"], ["worker", "--stop-when-idle"]])
+def test_without_a_database_it_says_what_to_do(tmp_path: Path, command: list[str]) -> None:
+    """In a shell without a terminal, where DataJoint cannot ask for a user."""
+    left_out = ("DJ_HOST", "DJ_USER", "DJ_PASS")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    settings = {"HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "workflow_deeplabcut.cli", *command], cwd=tmp_path, text=True,
+        env={**environment, **settings}, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "Set DJ_HOST, DJ_USER and DJ_PASS" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_server_that_does_not_answer_gets_a_sentence(tmp_path: Path) -> None:
+    settings = {"DJ_HOST": "127.0.0.1:1", "DJ_USER": "lab", "DJ_PASS": "?"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "workflow_deeplabcut.cli", "jobs"], cwd=tmp_path, text=True,
+        env={**os.environ, **settings, "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)},
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "The database cannot be reached" in ended.stderr
+    assert "Traceback" not in ended.stderr
