@@ -115,3 +115,48 @@ def test_a_server_that_does_not_answer_gets_a_sentence(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "The database cannot be reached" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+SLOW_PIPELINE = """
+import os, time
+from pathlib import Path
+Path("importing").touch()
+for _ in range(100):
+    try:
+        time.sleep(0.1)
+    except BaseException:  # as packages do that try to import others
+        pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_imports(site: Site, tmp_path: Path, number: int) -> None:
+    (tmp_path / "slow_pipeline.py").write_text(SLOW_PIPELINE)
+    command = [*(sys.executable, "-m", "workflow_deeplabcut.cli"), "worker"]
+    worker = start(tmp_path, [*command, "--pipeline", "slow_pipeline"])
+    until((tmp_path / "importing").exists, 60)
+    worker.send_signal(number)
+    said = worker.communicate(timeout=8)[1]
+    assert worker.returncode == 0
+    assert "ending before the first job" in said
+
+
+CUT_SHORT = """
+from pathlib import Path
+import pymysql
+if not Path("tried").exists():
+    Path("tried").touch()
+    raise pymysql.err.ProgrammingError(1007, "Can't create database 'lab'; database exists")
+from my_pipeline import *
+"""
+
+
+def test_a_start_beside_others_is_repeated(site: Site, tmp_path: Path) -> None:
+    """Of workers that start at once on a new server, one creates the schemas."""
+    (tmp_path / "racing_pipeline.py").write_text(CUT_SHORT)
+    command = [*(sys.executable, "-m", "workflow_deeplabcut.cli"), "worker", "--stop-when-idle"]
+    worker = start(tmp_path, [*command, "--pipeline", "racing_pipeline"])
+    said = worker.communicate(timeout=60)[1]
+    assert worker.returncode == 0, said
+    assert "starting anew" in said
+    assert "worker ends" in said
