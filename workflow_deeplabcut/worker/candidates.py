@@ -73,12 +73,15 @@ class Candidates:
         return self._batch.popleft() if self._batch and is_fresh else None
 
     def _list_due(self) -> Iterator[dict[str, Any]]:
-        """Jobs whose worker is dead, and those to be tried again, wherever they stand."""
+        """Jobs whose worker is dead, and those to be tried again, wherever they stand.
+
+        A job may be recorded by now: whoever takes it sees that, and ends its lease.
+        """
         if time.monotonic() - self._looked_at < self._look_for_due:
             return
         self._looked_at = time.monotonic()
         if keys := self._leases.list_due(self.table):
-            yield from ((self._select() & keys) - self.table.target).fetch("KEY")
+            yield from (self._select() & keys).fetch("KEY")
 
     def waits_for_retry(self) -> bool:
         """Whether a job that failed in passing waits for its next try."""

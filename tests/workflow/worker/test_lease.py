@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 
+import datajoint as dj
 import pytest
 
 from workflow_deeplabcut.worker import RetryPolicy
+from workflow_deeplabcut.worker.lease import LeaseStore
+from workflow_deeplabcut.worker.server import Server
 
 from .conftest import Site, until
 
@@ -47,6 +51,19 @@ def test_a_paused_worker_finds_its_lease_gone(site: Site, name: str) -> None:
     assert first.wait() == 0
     assert len(site.calls()) == 3
     site.assert_nothing_left()
+
+
+def test_a_dead_workers_lease_on_a_recorded_job_ends(site: Site) -> None:
+    """It took a job that another one had just recorded, and was killed before it saw that."""
+    (key,) = site.add("")
+    site.run(site.Parts)
+    dead = LeaseStore(Server(dj.conn(), "dead"), os.environ["DATABASE_PREFIX"], seconds=0.1)
+    assert dead.take(site.Parts(), key)
+    time.sleep(0.2)
+    site.run(site.Parts)
+    assert len(site.calls()) == 1
+    assert not site.jobs
+    assert not site.leases
 
 
 def test_a_worker_that_computes_stops_at_the_next_batch(site: Site) -> None:
