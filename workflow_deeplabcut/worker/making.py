@@ -8,6 +8,7 @@ the row is not there yet, and what ``make_fetch`` says has not changed meanwhile
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -182,7 +183,13 @@ class Making:
             )
 
     def _is_recorded(self) -> bool:
-        return self._key in self._table.target
+        return self._server.query(self._look_for_row).fetchone() is not None
+
+    @functools.cached_property
+    def _look_for_row(self) -> str:
+        """Asked twice per job, so it is built once, and counts nothing."""
+        row = self._table.target & self._key
+        return f"SELECT 1 FROM {row.full_table_name}{row.where_clause()} LIMIT 1"
 
 
 @contextlib.contextmanager
