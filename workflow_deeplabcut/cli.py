@@ -20,8 +20,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except ElementError as error:
-        print(f"workflow-deeplabcut: {error}", file=sys.stderr)
-        return 1
+        said = str(error)
+    except EOFError:  # DataJoint asks for what is missing
+        said = (
+            "No database user or password is configured, and nobody can be asked for it here. Set "
+            "DJ_HOST, DJ_USER and DJ_PASS."
+        )
+    except Exception as error:
+        if not _is_about_connection(error):
+            raise
+        said = (
+            f"The database cannot be reached ({error.args[-1]}). Check DJ_HOST, DJ_USER and "
+            "DJ_PASS, and that the server runs."
+        )
+    print(f"workflow-deeplabcut: {said}", file=sys.stderr)
+    return 1
+
+
+def _is_about_connection(error: Exception) -> bool:
+    import pymysql  # not before: who asks for help needs no database
+
+    # 1044 and 1045: access denied; from 2000: the client could not connect, or lost the connection.
+    is_of_server = isinstance(error, pymysql.err.OperationalError)
+    return is_of_server and (error.args[0] in (1044, 1045) or error.args[0] >= 2000)
 
 
 def _make_parser() -> argparse.ArgumentParser:

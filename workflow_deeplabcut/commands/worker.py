@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
+import signal
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from element_deeplabcut.errors import ParameterError
@@ -100,6 +106,16 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run a worker until it ends, and return 0."""
+    with _ending_at_once():
+        worker, stop = _start(options)
+        if worker is not None:
+            with stop.listening():
+                worker.run()
+    return 0
+
+
+def _start(options: argparse.Namespace) -> tuple[Any, Any]:
+    """Build the worker, None when it has to end before it began, and what asks it to end."""
     from ..worker.options import WorkerOptions
     from ..worker.retry import RetryPolicy
     from ..worker.signals import StopRequest
@@ -122,14 +138,53 @@ def run(options: argparse.Namespace) -> int:
         pipeline=options.pipeline or PIPELINE,
     )
     stop = StopRequest(settings.grace, settings.hours)
-    with stop.listening():
-        if not _wait_for_database(stop):
-            return 0
-        from ..worker.loop import Worker
-        from ..worker.tables import list_tables
+    if not _wait_for_database(stop):
+        return None, stop
+    from ..worker.loop import Worker
+    from ..worker.tables import list_tables
 
-        Worker(list_tables(settings.pipeline, options.table), settings, stop).run()
-    return 0
+    try:
+        return Worker(list_tables(settings.pipeline, options.table), settings, stop), stop
+    except Exception as error:
+        if not _is_passing(error):
+            raise
+        # Schemas that are half activated cannot be activated again; a new process can do it.
+        logging.warning("the start was cut short (%s); starting anew", error)
+        time.sleep(1)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+@contextlib.contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """End by a signal while there is no job in hand, whatever is being imported just then.
+
+    An exception would not do: some packages try to import others, and go on whatever was raised.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: Any) -> None:
+        os.write(2, f"{signal.Signals(number).name}: ending before the first job\n".encode())
+        os._exit(0)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether a start may succeed the next time: the database went, or others start as well."""
+    import pymysql
+
+    from ..worker.retry import is_transient
+
+    exists = (1007, 1050)  # database, table: another worker created it in the same moment
+    is_race = isinstance(error, pymysql.err.Error) and error.args[:1] in [(n,) for n in exists]
+    return is_race or is_transient(error)
 
 
 def _wait_for_database(stop: Any) -> bool:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from typing import Any
-
-import pymysql
 
 from .lease import HeldLease, LeaseStore
 from .server import connect_plainly
@@ -31,6 +30,7 @@ class Heartbeat:
         self._lease: HeldLease | None = None
         self._ended = threading.Event()
         self._connection: Any = None
+        self._was_away = False
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Heartbeat:
@@ -52,7 +52,7 @@ class Heartbeat:
                 continue
             try:
                 renewed = self._renew(lease)
-            except (pymysql.err.Error, OSError) as error:
+            except Exception as error:  # a thread that ended would take the lease with it
                 logger.debug("lease not renewed: %s", error)
                 self._disconnect()
                 continue
@@ -63,9 +63,19 @@ class Heartbeat:
 
     def _renew(self, lease: HeldLease) -> bool:
         if self._connection is None:
-            self._connection = connect_plainly(self._leases.server.connection)
+            self._connect()
         with self._connection.cursor() as cursor:
             return bool(cursor.execute(*self._leases.renewal(lease)))
+
+    def _connect(self) -> None:
+        server = self._leases.server
+        try:
+            self._connection = connect_plainly(server.connection)
+        except Exception:
+            self._was_away = True
+            raise
+        if self._was_away:
+            self._was_away, server.returned_at = False, time.monotonic()
 
     def _disconnect(self) -> None:
         with contextlib.suppress(Exception):

@@ -49,6 +49,9 @@ def do_job(
     except Exception as error:
         # The way to an end may be cut short in its turn.
         if find_cause(error, Stopped):
+            # A signal may have come between a statement and its answer, which the next statement
+            # would take for its own.
+            leases.server.drop_connection()
             return _hand_back(lease, leases)
         if find_cause(error, LeaseLost):
             return "lost", "another worker has it; nothing of this try is kept"

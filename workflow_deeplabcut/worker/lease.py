@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,6 +66,9 @@ _TAKE = f"""
         attempts = IF({_IS_FREE}, attempts + 1, attempts),
         expires_at = IF({_IS_FREE}, VALUES(expires_at), expires_at)
 """
+_STACK_LENGTH = 100_000
+"""Characters of a stack that are kept, from its end."""
+
 _INSERTED, _UNTOUCHED = 1, 0  # rows affected; 2 when an existing row was changed
 
 
@@ -269,20 +273,27 @@ class LeaseStore:
         self.end(lease)
 
     def _mark_error(self, lease: HeldLease, message: str, stack: str) -> None:
-        if len(message) > ERROR_MESSAGE_LENGTH:
-            message = message[: ERROR_MESSAGE_LENGTH - 3] + "..."
-        self.server.query(
+        self._write(
+            message,
             f"UPDATE {jobs_of(lease.table)} SET status='error', error_message=%s, error_stack=%s, "
             f"timestamp=CURRENT_TIMESTAMP {_OUR_RESERVATION}",
-            *(message, pack(stack), *lease.row[1:], mark(lease.token)),
+            *(pack(to_text(stack)[-_STACK_LENGTH:]), *lease.row[1:], mark(lease.token)),
         )
+
+    def _write(self, message: str, sql: str, *values: Any) -> None:
+        """Run a statement whose first value is a message, which must not fail for its letters."""
+        try:
+            self.server.query(sql, shorten(to_text(message)), *values)
+        except pymysql.err.DataError:  # the column is of a character set that lacks some
+            self.server.query(sql, shorten(to_text(message, "ascii")), *values)
 
     def postpone(self, lease: HeldLease, delay: float, message: str) -> None:
         """Give the job back to be tried again, by anybody, after a delay (s)."""
-        self.server.query(
+        self._write(
+            message,
             f"UPDATE {self.table_name} SET token='', last_error=%s, "
             f"expires_at={_NOW} + INTERVAL %s SECOND {_THIS_JOB} AND token=%s",
-            *(message[:ERROR_MESSAGE_LENGTH], delay, *lease.row, lease.token),
+            *(delay, *lease.row, lease.token),
         )
         self._clear_reservation(lease)
 
@@ -334,11 +345,28 @@ class LeaseStore:
 
     def list_due(self, table: Any) -> list[dict[str, Any]]:
         """Keys of a table's jobs whose lease ran out, or whose time to be tried again has come."""
-        return self._list_keys(table, _IS_FREE)
+        keys = self._list_keys(table, _IS_FREE)
+        if keys and self._is_patient():
+            return self._list_keys(table, f"{_IS_FREE} AND token=''")
+        return keys
 
     def list_waiting(self, table: Any) -> list[dict[str, Any]]:
-        """Keys of a table's jobs that failed and are to be tried again later."""
-        return self._list_keys(table, f"token='' AND NOT ({_IS_FREE})")
+        """Keys of a table's jobs that can be tried later: they failed, or may still be renewed."""
+        # One whose time came a moment ago may have come between two looks at what is due.
+        waiting = f"token='' AND expires_at > {_NOW} - INTERVAL 2 SECOND"
+        if self._is_patient():
+            waiting = f"({waiting} OR token<>'' AND {_IS_FREE})"
+        return self._list_keys(table, waiting)
+
+    def _is_patient(self) -> bool:
+        """Whether the server was away just now, so that nobody could renew a lease.
+
+        Jobs are left to those who had them for the time of a lease, or an outage would cost what
+        they have computed.
+        """
+        (_, uptime) = self.server.query("SHOW GLOBAL STATUS LIKE 'Uptime'").fetchone()
+        since = min(float(uptime), time.monotonic() - self.server.returned_at)
+        return since < self.seconds
 
     def _list_keys(self, table: Any, condition: str) -> list[dict[str, Any]]:
         rows = self.server.query(
@@ -375,6 +403,18 @@ class LeaseStore:
 
 class _TakenError(Exception):
     """Somebody else has the job; rolls the transaction back."""
+
+
+def to_text(said: str, charset: str = "utf-8") -> str:
+    """Write what has no place in a character set, as parts of file names may, as escapes."""
+    return said.encode(charset, "backslashreplace").decode(charset)
+
+
+def shorten(message: str) -> str:
+    """Cut a message to what its column holds."""
+    if len(message) <= ERROR_MESSAGE_LENGTH:
+        return message
+    return message[: ERROR_MESSAGE_LENGTH - 3] + "..."
 
 
 def jobs_of(table: Any) -> str:

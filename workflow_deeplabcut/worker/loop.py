@@ -7,11 +7,11 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from element_deeplabcut.engines import list_engines
-from element_deeplabcut.errors import Stopped
+from element_deeplabcut.errors import ParameterError, Stopped
 
 from ..paths import get_database_prefix
 from .candidates import Candidates
@@ -60,6 +60,8 @@ def run_worker(
         SetupError: The pipeline module has no computed tables.
     """
     settings = WorkerOptions(**options)
+    if tables is not None and not tables:
+        raise ParameterError("There are no tables to work on; None takes those of the pipeline.")
     chosen = list_tables(settings.pipeline) if tables is None else list(tables)
     stop = stop or StopRequest(settings.grace, settings.hours)
     with stop.listening():
@@ -77,6 +79,7 @@ class Worker:
         self._leases = LeaseStore(self._server, get_database_prefix(), options.lease)
         self._engines = tuple(options.engines or list_engines())
         self._queues = [self._make_queue(table()) for table in tables]
+        self._check_restrictions()
         self._share = FairShare(self._queues)
         self._children = ChildWorkers(options, stop)
         self._empty: list[Candidates] = []  # passed over since the last job
@@ -94,6 +97,18 @@ class Worker:
             return [*self._options.restrictions, restrict_to_engines(table, self._engines)]
 
         return Candidates(table, self._leases, restrict, min(1.0, self._options.poll_interval))
+
+    def _check_restrictions(self) -> None:
+        """DataJoint ignores a name that a table does not have; one that none has is a mistake."""
+        known = {name for queue in self._queues for name in queue.table.key_source.heading.names}
+        for restriction in self._options.restrictions:
+            unknown = [*restriction] if isinstance(restriction, Mapping) else []
+            unknown = [name for name in unknown if name not in known]
+            if unknown:
+                raise ParameterError(
+                    f"No table has an attribute '{unknown[0]}' to choose jobs by; choose from "
+                    f"{', '.join(sorted(known))}."
+                )
 
     # --- the loop ---------------------------------------------------------------------------------
 
@@ -159,6 +174,7 @@ class Worker:
         name, began = show_job(lease.table, lease.key), time.monotonic()
         logger.info("began %s%s", name, f" (try {lease.attempts})" if lease.attempts > 1 else "")
         heartbeat.hold(lease)
+        outcome = remark = ""
         try:
             outcome, remark = do_job(
                 lease, self._leases, self._options, self._stop,
@@ -166,9 +182,9 @@ class Worker:
             )  # fmt: skip
         finally:
             heartbeat.hold(None)
+            if outcome != "done":
+                self._next = None  # rolled back with the job
         seconds = time.monotonic() - began
-        if outcome != "done":
-            self._next = None  # rolled back with the job
         self._share.spend(queue, seconds, self._empty)
         self.summary.count(outcome)
         level = logging.INFO if outcome in ("done", "handed_back") else logging.WARNING

@@ -8,13 +8,15 @@ the row is not there yet, and what ``make_fetch`` says has not changed meanwhile
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from datajoint.errors import DataJointError
+from datajoint.errors import DataJointError, DuplicateError, LostConnectionError
 from deepdiff import DeepHash
 
+from element_deeplabcut.errors import ResultError
 from element_deeplabcut.interruption import interruptible
 
 from .lease import HeldLease, LeaseStore
@@ -22,6 +24,9 @@ from .server import is_away, is_conflict
 
 _CONFLICTS_AT_MOST = 10
 _AFTER_CONFLICT_S = 0.2
+
+_LOSSES_AT_MOST = 10
+"""An outage, however long, is one; a statement that the server cannot take loses every time."""
 
 
 class Making:
@@ -58,15 +63,22 @@ class Making:
 
         Returns:
             False if the row is there, but nobody knows whether it is from this try: it was there
-            before, or the answer to COMMIT was lost.
+            before, somebody else was first, or the answer to COMMIT was lost.
 
         Raises:
             Interrupted: The lease is gone, or the worker has to end.
+            ResultError: The make inserted no row.
             Exception: What the make raised.
         """
         is_generator = inspect.isgeneratorfunction(self._make)
         with _allowed_to_insert(type(self._table)), interruptible(self._check):
-            return self._run_in_parts() if is_generator else self._run_as_one()
+            try:
+                return self._run_in_parts() if is_generator else self._run_as_one()
+            except DuplicateError:
+                # Somebody who asks for no reservation, as plain populate() does, was first.
+                if self._insist(self._end_if_recorded) is False:
+                    raise
+                return False
 
     def _run_as_one(self) -> bool:
         """A plain make computes inside the transaction, which cannot outlive its connection."""
@@ -75,6 +87,7 @@ class Making:
                 is_new = not self._is_recorded()
                 if is_new:
                     self._make(dict(self._key), **self._options)
+                    self._insist_on_row()
                 self._leases.end(self._lease)
                 self._on_recording()
             return is_new
@@ -93,9 +106,7 @@ class Making:
         return bool(self._insist(lambda: self._record(fetched_hash, computed)))
 
     def _fetch(self) -> tuple[Iterator[Any], str] | None:
-        if self._is_recorded():
-            with self._server.transaction():
-                self._leases.end(self._lease)
+        if self._end_if_recorded():
             return None
         generator = self._make(dict(self._key), **self._options)
         return generator, _hash(next(generator))
@@ -108,18 +119,25 @@ class Making:
                     "Referential integrity failed! The `make_fetch` data has changed"
                 )
             generator.send(computed)
+            self._insist_on_row()
             self._leases.end(self._lease)
             self._on_recording()
         return True
 
     def _insist(self, step: Callable[[], Any]) -> Any:
         """Repeat a step until the database has answered; None if the row is there by then."""
-        conflicts = 0
+        conflicts = losses = 0
         while True:
             try:
                 return step()
             except Exception as error:
                 if is_away(error):
+                    losses += 1
+                    if losses > _LOSSES_AT_MOST:
+                        raise LostConnectionError(
+                            f"The connection was lost {losses} times at the same step. A row that "
+                            "is larger than the server's max_allowed_packet does that."
+                        ) from error
                     if self._was_recorded():
                         return None
                 elif is_conflict(error) and conflicts < _CONFLICTS_AT_MOST:
@@ -147,8 +165,31 @@ class Making:
                 if not is_away(error):
                     raise
 
+    def _end_if_recorded(self) -> bool:
+        """End the lease if the row is there already; whether it is."""
+        if not self._is_recorded():
+            return False
+        with self._server.transaction():
+            self._leases.end(self._lease)
+        return True
+
+    def _insist_on_row(self) -> None:
+        """A job without a row would be found again at once, and be done for ever."""
+        if not self._is_recorded():
+            raise ResultError(
+                f"make() of {type(self._table).__name__} inserted no row for this key, so every "
+                "worker would compute it again. Insert a row that says so, or leave such keys out "
+                "of key_source."
+            )
+
     def _is_recorded(self) -> bool:
-        return self._key in self._table.target
+        return self._server.query(self._look_for_row).fetchone() is not None
+
+    @functools.cached_property
+    def _look_for_row(self) -> str:
+        """Asked twice per job, so it is built once, and counts nothing."""
+        row = self._table.target & self._key
+        return f"SELECT 1 FROM {row.full_table_name}{row.where_clause()} LIMIT 1"
 
 
 @contextlib.contextmanager

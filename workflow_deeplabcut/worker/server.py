@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,11 +62,13 @@ class Server:
     Attributes:
         owner: Name of the worker, unique in the world.
         connection: DataJoint's connection.
+        returned_at: ``time.monotonic()`` when the server was there again after it was away.
     """
 
     def __init__(self, connection: dj.Connection, owner: str) -> None:
         self.connection = connection
         self.owner = owner
+        self.returned_at = float("-inf")
         self._known: Any = None
 
     def query(self, sql: str, *args: Any) -> Any:
@@ -77,7 +80,11 @@ class Server:
         if self.connection._conn is self._known:
             return
         self.connection.connection_id = self.query("SELECT CONNECTION_ID()").fetchone()[0]
-        self.query("SELECT GET_LOCK(%s, 0)", _lock_name(self.owner)).fetchall()
+        if self.query("SELECT GET_LOCK(%s, 0)", _lock_name(self.owner)).fetchone() != (1,):
+            # The connection before broke off, and the server does not miss it yet. What it left
+            # open would block its own worker.
+            self.end_connection_of(self.owner)
+            self.query("SELECT GET_LOCK(%s, 1)", _lock_name(self.owner)).fetchall()
         # With this on, MariaDB refuses to lock a row that a heartbeat renewed since our snapshot.
         if self.query("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'").fetchall():
             self.query("SET SESSION innodb_snapshot_isolation=OFF")
@@ -103,10 +110,14 @@ class Server:
         try:
             self.connection.cancel_transaction()
         except Exception:
-            with contextlib.suppress(Exception):
-                self.connection.close()
-            # DataJoint would believe for ever that a transaction is open.
-            self.connection._in_transaction = False
+            self.drop_connection()
+
+    def drop_connection(self) -> None:
+        """Close the connection, which rolls back; the next statement opens another one."""
+        with contextlib.suppress(Exception):
+            self.connection.close()
+        # DataJoint would believe for ever that a transaction is open.
+        self.connection._in_transaction = False
 
     @contextlib.contextmanager
     def trying_alone(self, name: str) -> Iterator[bool]:
@@ -153,6 +164,8 @@ class Server:
                 seconds = min(2 * seconds, _LONGEST_PAUSE_S)
             else:
                 logger.info("connected to the database again")
+                if was_away:
+                    self.returned_at = time.monotonic()
                 return
 
 

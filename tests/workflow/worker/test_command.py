@@ -79,6 +79,7 @@ def test_a_job_in_a_process_of_its_own(site: Site, tmp_path: Path) -> None:
         (["--table", "Nothing", "--pipeline", scripted.__name__], "no computed table 'Nothing'"),
         (["--engine", "caffe", "--pipeline", scripted.__name__], "There is no engine caffe"),
         (["--restrict", "a"], "not of the form NAME=VALUE"),
+        (["--restrict", "aa=1", "--pipeline", scripted.__name__], "No table has an attribute 'aa'"),
         (["--lease", "0"], "lease must be at least"),
     ],
 )
@@ -87,3 +88,75 @@ def test_a_mistake_gets_a_sentence(
 ) -> None:
     assert cli.main(["worker", *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["jobs"], ["prune"], ["worker", "--stop-when-idle"]])
+def test_without_a_database_it_says_what_to_do(tmp_path: Path, command: list[str]) -> None:
+    """In a shell without a terminal, where DataJoint cannot ask for a user."""
+    left_out = ("DJ_HOST", "DJ_USER", "DJ_PASS")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    settings = {"HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "workflow_deeplabcut.cli", *command], cwd=tmp_path, text=True,
+        env={**environment, **settings}, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "Set DJ_HOST, DJ_USER and DJ_PASS" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_server_that_does_not_answer_gets_a_sentence(tmp_path: Path) -> None:
+    settings = {"DJ_HOST": "127.0.0.1:1", "DJ_USER": "lab", "DJ_PASS": "?"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "workflow_deeplabcut.cli", "jobs"], cwd=tmp_path, text=True,
+        env={**os.environ, **settings, "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)},
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "The database cannot be reached" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+SLOW_PIPELINE = """
+import os, time
+from pathlib import Path
+Path("importing").touch()
+for _ in range(100):
+    try:
+        time.sleep(0.1)
+    except BaseException:  # as packages do that try to import others
+        pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_imports(site: Site, tmp_path: Path, number: int) -> None:
+    (tmp_path / "slow_pipeline.py").write_text(SLOW_PIPELINE)
+    command = [*(sys.executable, "-m", "workflow_deeplabcut.cli"), "worker"]
+    worker = start(tmp_path, [*command, "--pipeline", "slow_pipeline"])
+    until((tmp_path / "importing").exists, 60)
+    worker.send_signal(number)
+    said = worker.communicate(timeout=8)[1]
+    assert worker.returncode == 0
+    assert "ending before the first job" in said
+
+
+CUT_SHORT = """
+from pathlib import Path
+import pymysql
+if not Path("tried").exists():
+    Path("tried").touch()
+    raise pymysql.err.ProgrammingError(1007, "Can't create database 'lab'; database exists")
+from my_pipeline import *
+"""
+
+
+def test_a_start_beside_others_is_repeated(site: Site, tmp_path: Path) -> None:
+    """Of workers that start at once on a new server, one creates the schemas."""
+    (tmp_path / "racing_pipeline.py").write_text(CUT_SHORT)
+    command = [*(sys.executable, "-m", "workflow_deeplabcut.cli"), "worker", "--stop-when-idle"]
+    worker = start(tmp_path, [*command, "--pipeline", "racing_pipeline"])
+    said = worker.communicate(timeout=60)[1]
+    assert worker.returncode == 0, said
+    assert "starting anew" in said
+    assert "worker ends" in said

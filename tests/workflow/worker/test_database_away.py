@@ -73,6 +73,41 @@ def test_an_outage_that_spans_the_insert(site: Site, outage: Outage) -> None:
     assert len(site.calls()) == 1
 
 
+def test_after_an_outage_jobs_are_left_to_those_who_had_them(site: Site, outage: Outage) -> None:
+    """Their leases have run out, but those who live will renew them; the dead do not."""
+    site.add("work 1")
+    first = site.start(site.Parts, lease=3)
+    until(site.calls)
+    first.send(signal.SIGKILL)
+    outage.begin()
+    time.sleep(3)
+    outage.end()
+    began = time.monotonic()
+    second = site.start(site.Parts, lease=3, stop_when_idle=True)
+    until(lambda: len(site.calls()) == 2)
+    assert time.monotonic() - began > 1.5  # the server counts its time from a little before
+    assert second.wait() == 0
+    assert len(site.Parts()) == 1
+
+
+def test_a_connection_that_broke_off_unnoticed_is_ended(site: Site) -> None:
+    """The network failed; the server holds its transaction and its locks for hours."""
+    from workflow_deeplabcut.worker.server import Server
+
+    server = Server(dj.conn(), "broken-off")
+    server.mark_connection()
+    broken = dj.conn()._conn  # kept open
+    try:
+        dj.conn().connect()
+        server.mark_connection()
+        (holder,) = server.query("SELECT IS_USED_LOCK('dlc-worker broken-off')").fetchone()
+        assert holder == dj.conn().connection_id
+        with pytest.raises(pymysql.err.OperationalError):
+            broken.ping(reconnect=False)
+    finally:
+        server.query("SELECT RELEASE_ALL_LOCKS()")
+
+
 def test_an_outage_while_idle(site: Site, outage: Outage) -> None:
     worker = site.start(site.Parts)
     until(lambda: "begins" in worker.log.read_text())
