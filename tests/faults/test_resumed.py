@@ -50,7 +50,7 @@ def test_a_killed_training_goes_on(lab: Lab, worker: subprocess.Popen[str]) -> N
     import torch
 
     updates = {**FIVE_EPOCHS["pytorch_cfg_updates"], "runner.snapshots.save_optimizer_state": True}
-    key = lab.add_training(500, {**FIVE_EPOCHS, "pytorch_cfg_updates": updates})
+    key = lab.add_training(800, {**FIVE_EPOCHS, "pytorch_cfg_updates": updates})
     kill_at(worker, "ModelTraining", "epoch 4", key)
     assert max(path.stem for path in left_behind(lab, key)).endswith("003")
     train = lab.pipeline.train
@@ -77,7 +77,7 @@ def test_a_killed_training_goes_on(lab: Lab, worker: subprocess.Popen[str]) -> N
 
 
 def test_half_a_snapshot_is_not_used(lab: Lab, worker: subprocess.Popen[str]) -> None:
-    key = lab.add_training(501, FIVE_EPOCHS)
+    key = lab.add_training(801, FIVE_EPOCHS)
     kill_at(worker, "ModelTraining", "epoch 4", key)
     for path in left_behind(lab, key):
         if path.stem.endswith("003"):
@@ -90,7 +90,7 @@ def test_half_a_snapshot_is_not_used(lab: Lab, worker: subprocess.Popen[str]) ->
 
 
 def test_another_version_of_deeplabcut_starts_over(lab: Lab, worker: subprocess.Popen[str]) -> None:
-    key = lab.add_training(502, FIVE_EPOCHS)
+    key = lab.add_training(802, FIVE_EPOCHS)
     kill_at(worker, "ModelTraining", "epoch 3", key)
     note = lab.attempts(key)[0] / "attempt.json"
     note.write_text(json.dumps({**json.loads(note.read_text()), "deeplabcut": "2.3"}))
@@ -146,7 +146,7 @@ def test_a_tensorflow_training_goes_on(lab: Lab, worker: subprocess.Popen[str]) 
     train = lab.pipeline.train
     schedule = [[0.002, 3], [0.0005, 6]]
     updates = {**SIX_ITERATIONS["pose_cfg_updates"], "multi_step": schedule}
-    key = lab.add_training(510, {**SIX_ITERATIONS, "pose_cfg_updates": updates})
+    key = lab.add_training(810, {**SIX_ITERATIONS, "pose_cfg_updates": updates})
     kill_at(worker, "ModelTraining", "epoch 3", key)
     assert [path.name for path in left_behind(lab, key, "tensorflow")] == ["snapshot-2"]
     kill_at(worker, "ModelTraining", "epoch 5", key)

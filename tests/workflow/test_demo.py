@@ -317,7 +317,7 @@ def test_it_runs_again_after_being_killed(demo: Demo) -> None:
     ) as second:
         assert second.stdout is not None
         for line in second.stdout:
-            if line.startswith("4/9"):
+            if line.startswith(" 4/11"):
                 break
         second.send_signal(signal.SIGKILL)
     assert not demo.folder.summary.exists()

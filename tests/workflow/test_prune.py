@@ -39,7 +39,7 @@ def age_all(folder: Path, days: float) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def _lab_in_use(lab: Lab) -> None:
     """The word of an empty pipeline is not taken, so there is a recording at least."""
-    lab.add_recording(500, lab.new_video)
+    lab.add_recording(9500, lab.new_video)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_what_was_deleted_from_the_database_goes_and_comes_back_by_populate(
     lab: Lab, trained: Trained, prune: Prune
 ) -> None:
     tables = lab.pipeline.model
-    key = {**lab.add_recording(501, lab.new_video), **trained.model_key}
+    key = {**lab.add_recording(9501, lab.new_video), **trained.model_key}
     tables.RecordingInfo.populate(key)
     tables.PoseEstimationTask.generate(key)
     tables.PoseEstimation.populate(key)
@@ -162,7 +162,7 @@ def test_a_bundle_goes_with_its_last_model(lab: Lab, trained: Trained, prune: Pr
 def test_results_that_a_task_loads_are_kept(lab: Lab, trained: Trained, prune: Prune) -> None:
     tables = lab.pipeline.model
     folder, path = make_run(lab, "inference", {"recording_id": 1})
-    key = {**lab.add_recording(502, lab.new_video), **trained.model_key}
+    key = {**lab.add_recording(9502, lab.new_video), **trained.model_key}
     assert path in paths(prune()[1])
     tables.PoseEstimationTask.generate(key, task_mode="load", output_dir=folder)
     assert prune()[1]["kept"][path] == pruning.NAMED

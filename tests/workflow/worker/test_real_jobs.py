@@ -45,11 +45,11 @@ def test_the_pipelines_tables_in_order(lab: Lab) -> None:
 
 
 def test_a_worker_reads_a_video_and_analyzes_it(lab: Lab, trained: Trained) -> None:
-    key = add_estimation(lab, trained, 500)
+    key = add_estimation(lab, trained, 9600)
     model = lab.pipeline.model
     summary = run_worker(
         [model.RecordingInfo, model.PoseEstimation],
-        restrictions=[{"recording_id": 500}], device="cpu", stop_when_idle=True,
+        restrictions=[{"recording_id": 9600}], device="cpu", stop_when_idle=True,
     )  # fmt: skip
     assert (summary.done, summary.failed) == (2, 0)
     assert model.PoseEstimation.get_trajectory(key).shape == (100, 12)
@@ -57,7 +57,7 @@ def test_a_worker_reads_a_video_and_analyzes_it(lab: Lab, trained: Trained) -> N
 
 
 def test_an_interrupted_inference_leaves_nothing(lab: Lab, trained: Trained) -> None:
-    key = add_estimation(lab, trained, 501)
+    key = add_estimation(lab, trained, 9601)
     model = lab.pipeline.model
     model.RecordingInfo.populate(key)
     stop = StopRequest(grace=0)
@@ -82,7 +82,7 @@ def test_an_interrupted_inference_leaves_nothing(lab: Lab, trained: Trained) -> 
 
 def test_a_training_stops_after_an_epoch(lab: Lab) -> None:
     table = lab.pipeline.train.ModelTraining
-    key = lab.add_training(500, {**TRAINING_PARAMS, "epochs": 50, "save_epochs": 1})
+    key = lab.add_training(820, {**TRAINING_PARAMS, "epochs": 50, "save_epochs": 1})
     calls = []
 
     def check() -> None:
@@ -101,17 +101,22 @@ def test_jobs_by_engine(lab: Lab, estimated: dict[str, Any], trained: Trained) -
     model, train = lab.pipeline.model, lab.pipeline.train
     assert "pytorch" in list_engines()
 
-    def count(table: Any, engines: list[str]) -> int:
-        return len(table()._jobs_to_do([restrict_to_engines(table, engines)]))
+    def count(table: Any, engines: list[str], key: dict[str, Any]) -> int:
+        return len(table()._jobs_to_do([restrict_to_engines(table, engines), key]))
 
-    for table in (model.PoseEstimation, model.ModelEvaluation, train.ModelTraining):
-        assert count(table, ["pytorch"]) >= 1
-        assert count(table, ["tensorflow"]) == 0
-    assert count(model.RecordingInfo, []) == len(model.VideoRecording())
-    loading = {**estimated, **lab.add_recording(502, lab.new_video)}
+    jobs = (
+        (model.PoseEstimation, estimated),
+        (model.ModelEvaluation, trained.model_key),
+        (train.ModelTraining, trained.training_key),
+    )
+    for table, key in jobs:
+        assert count(table, ["pytorch"], key) == 1
+        assert count(table, ["tensorflow"], key) == 0
+    loading = {**estimated, **lab.add_recording(9602, lab.new_video)}
+    assert count(model.RecordingInfo, [], loading) == 1
     model.RecordingInfo.populate(loading)
     model.PoseEstimationTask.generate(loading, task_mode="load")
-    assert count(model.PoseEstimation, []) == 1
+    assert count(model.PoseEstimation, [], loading) == 1
     (model.PoseEstimationTask & loading).delete_quick()
     with pytest.raises(ParameterError, match="no engine caffe"):
         restrict_to_engines(model.PoseEstimation, ["caffe"])
