@@ -106,7 +106,7 @@ def test_a_stopped_training_goes_on_and_a_failed_one_starts_over(
     import torch
 
     train = lab.pipeline.train
-    number = {KeyboardInterrupt: 503, SystemExit: 504, Stopped: 505}[stopped_by]
+    number = {KeyboardInterrupt: 803, SystemExit: 804, Stopped: 805}[stopped_by]
     key = lab.add_training(number, {**FIVE_EPOCHS, "epochs": 3})
     original = training.show_training
 
