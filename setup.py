@@ -60,12 +60,15 @@ EXTRAS = {
     "nwb": ["pynwb>=4", "ndx-pose>=0.4"],
     # movement 0.0.23 is the last one for Python 3.10.
     "analysis": ["matplotlib>=3.8", "scipy>=1.11", "xarray>=2023.1", "movement>=0.0.23"],
-    "notebooks": ["nbclient>=0.8", "ipykernel>=6", "jupytext>=1.15"],
+    # ipykernel runs them in any front end; nbclient and jupytext execute and pair them.
+    "notebooks": ["nbclient>=0.8", "ipykernel>=6", "jupytext>=1.15", "jupyterlab>=4"],
+    "docs": ["mkdocs<2", "mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"],
     "tests": [
         "pytest>=8",
         "pytest-timeout>=2.2",
         "hypothesis>=6.100",
         "nwbinspector>=0.6",
+        "check-jsonschema>=0.29",  # brings the schema of Compose files
         "ruff>=0.6",
         "mypy>=1.10",
         "types-PyYAML>=6",

@@ -143,6 +143,7 @@ wanted="$(place) $(contents)"
 
 packages=()
 have_database || packages+=(mariadb-server-core mariadb-client-core)
+have dot || packages+=(graphviz) # draws DataJoint's diagrams
 if [ -z "$keep" ] && ! "$python" -I -c 'import ensurepip, venv' 2>/dev/null; then
     packages+=("python$version-venv")
 fi
