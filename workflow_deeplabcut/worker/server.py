@@ -5,12 +5,17 @@ locks. So each worker holds a named lock of the server on its connection; whoeve
 asks the server which connection holds the dead worker's lock, and ends it. The lock follows the
 worker through reconnections, where a noted connection number would name a stranger's connection
 after a restart of the server.
+
+A network that falls silent without closing anything would keep a statement waiting for as long as
+the kernel likes (15 minutes to for ever) while the heartbeat, on a connection of its own, keeps
+the job. So the kernel is told to probe a silent connection; long statements are not touched by it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,6 +35,9 @@ CONFLICTS = frozenset({1020, 1205, 1213})
 
 FULL = frozenset({1021, 1114, 3})
 """The server's disk is full."""
+
+SILENCE_S = 60
+"""Seconds after which a connection whose other end answers no probe counts as lost."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
@@ -88,6 +96,7 @@ class Server:
         # With this on, MariaDB refuses to lock a row that a heartbeat renewed since our snapshot.
         if self.query("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'").fetchall():
             self.query("SET SESSION innodb_snapshot_isolation=OFF")
+        _probe_silence(self.connection._conn)
         self._known = self.connection._conn
 
     @contextlib.contextmanager
@@ -178,6 +187,22 @@ def connect_plainly(connection: dj.Connection, **options: Any) -> pymysql.connec
     }
     settings = {"connect_timeout": 10, "read_timeout": 10, "write_timeout": 10, **options}
     return pymysql.connect(**info, autocommit=True, **settings)
+
+
+def _probe_silence(connection: Any) -> None:
+    end = getattr(connection, "_sock", None)
+    if not isinstance(end, socket.socket) or end.family == socket.AF_UNIX:
+        return
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {
+        "TCP_KEEPIDLE": SILENCE_S // 2,  # then three probes
+        "TCP_KEEPINTVL": max(SILENCE_S // 6, 1),
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 1000 * SILENCE_S,  # where data was sent and nobody acknowledges it
+    }
+    for name, value in wanted.items():
+        if hasattr(socket, name):  # the last is Linux's
+            end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _lock_name(owner: str) -> str:
