@@ -26,6 +26,7 @@ from element_deeplabcut.store.pruning import (
     References,
     RowKeys,
     check_days,
+    clock,
     make_key,
     read_clock,
     remove,
@@ -210,7 +211,7 @@ def test_the_clock_is_the_storages_or_an_earlier_one(tmp_path, monkeypatch):
     for skew in (-10 * DAY, 10 * DAY):  # this machine's clock is wrong; the storage's is right
         right = time.time()
         with monkeypatch.context() as patch:
-            patch.setattr(pruning.time, "time", lambda now=right + skew: now)
+            patch.setattr(clock.time, "time", lambda now=right + skew: now)
             assert read_clock(tmp_path) <= right + 5
             assert listed(tmp_path) == ([relative(run, tmp_path)] if skew > 0 else [])
     assert list(tmp_path.iterdir()) == [tmp_path / "trainings"]  # the probe is gone
