@@ -12,6 +12,8 @@ import datajoint as dj
 
 from element_deeplabcut.errors import SetupError
 
+from ..configuration.login import use_configured_database
+
 PIPELINE = "workflow_deeplabcut.pipeline"
 _USUAL_ORDER = ("RecordingInfo", "PoseEstimation", "ModelEvaluation", "ModelTraining")
 """What others wait for comes first, what takes long last."""
@@ -48,6 +50,7 @@ def list_tables(pipeline: str = PIPELINE, names: Iterable[str] = ()) -> list[Any
 
 
 def _import(name: str) -> ModuleType:
+    use_configured_database()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
