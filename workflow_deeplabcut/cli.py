@@ -20,6 +20,7 @@ COMMANDS = (
     "worker",
     "jobs",
     "export",
+    "diagram",
     "prune",
 )
 """Modules of `workflow_deeplabcut.commands`, in the order in which a user comes to need them."""
