@@ -201,7 +201,9 @@ class Recorder:
         """
         if os.getpid() != self._pid:
             return
-        self._outcome = (outcome, sentence[:MAX_MESSAGE])
+        # Parts of file names may have no place in UTF-8.
+        text = sentence.encode("utf-8", "backslashreplace").decode()
+        self._outcome = (outcome, text[:MAX_MESSAGE])
         self._has_ended.set()
         if self._standing is None:
             self._thread.start()
