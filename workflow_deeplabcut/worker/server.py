@@ -178,17 +178,6 @@ class Server:
                 return
 
 
-def connect_plainly(connection: dj.Connection, **options: Any) -> pymysql.connections.Connection:
-    """Open a further connection to the same server, outside DataJoint, in autocommit mode."""
-    info = {
-        name: value
-        for name, value in connection.conn_info.items()
-        if name not in ("ssl_input", "host_input")
-    }
-    settings = {"connect_timeout": 10, "read_timeout": 10, "write_timeout": 10, **options}
-    return pymysql.connect(**info, autocommit=True, **settings)
-
-
 def _probe_silence(connection: Any) -> None:
     end = getattr(connection, "_sock", None)
     if not isinstance(end, socket.socket) or end.family == socket.AF_UNIX:
