@@ -17,10 +17,11 @@ from ..progress import show_training
 from ..readers.engine_config import check_engine_config, drop_places
 from ..readers.labels import (
     LABELS_FOLDER,
+    LabelDigest,
     LabelSet,
     check_body_parts,
     check_split,
-    hash_labels,
+    digest_labels,
     labels_file,
     list_labelled_folders,
     read_labels,
@@ -34,10 +35,10 @@ from ..readers.project import (
 )
 from ..readers.snapshots import list_snapshots
 from ..readers.yaml_files import read_yaml
-from ..store.files import hash_file, hash_json, make_folder
+from ..store.files import hash_file, hash_json, make_folder, measure_folder
 from ..store.runs import Attempt, Run, RunIdentity, find_run, start_run
 from ..store.views import ProjectView, copy_shuffle, make_view, source_model_folder
-from .provenance import Stopwatch
+from .provenance import Stopwatch, list_changes
 from .resuming import is_resumable, resume
 
 TRAININGS = "trainings"
@@ -74,8 +75,9 @@ class TrainingResult:
     Attributes:
         latest_snapshot: Highest number of epochs (iterations) among the snapshots at the end.
         config_template: The project's config as it was trained with.
-        run_info: Provenance, split, label set's hash, best snapshot, run directory, and where it
-            was resumed after a stop.
+        run_info: Provenance, split, label set's hash and those of its frames, engine config and
+            what in it was changed, best snapshot, run directory and its size, and where it was
+            resumed after a stop.
     """
 
     latest_snapshot: int
@@ -91,7 +93,7 @@ class _Source:
     folders: tuple[str, ...]
     engine: str
     exists: bool  # the project has this shuffle already
-    labels_hash: str
+    labels: LabelDigest
     config_hash: str
 
 
@@ -126,12 +128,14 @@ def _train(
     view = _make_training_view(attempt, job, source)
     if not source.exists:
         engine.create_dataset(view, plan)
+    untouched = _read_engine_config(view)
     versions = engine.describe(device)
     resumption = resume(attempt, view, engine, versions["deeplabcut"])
     description = " ".join(f"{name}={value}" for name, value in job.key.items())
     with show_training(f"Training {description}", source.engine, resumption.epochs) as on_progress:
         engine.train(view, plan, device, on_progress, resumption.snapshot)
-    outcome = _collect_outcome(view, source)
+    outcome = {**_collect_outcome(view, source), **_compare_configs(untouched, view)}
+    outcome["disk_bytes"] = measure_folder(attempt.directory)
     provenance = watch.record(engine=source.engine, device=device, versions=versions)
     return attempt.finish({**outcome, "resumed": resumption.history, "provenance": provenance})
 
@@ -154,8 +158,7 @@ def _find_source(job: TrainingJob, roots: Roots) -> _Source:
     engine = _choose_engine(job.params, project, recorded)
     check_engine_honours(job.params, engine)
     if recorded is None:
-        labels_hash = hash_json({name: _hash_folder(project, name) for name in folders})
-        return _Source(project, folders, engine, False, labels_hash, "")
+        return _Source(project, folders, engine, False, _digest_folders(project, folders), "")
     labels = _read_existing(project, shuffle, index)
     _check_folders(job, labels, folders, project)
     view = ProjectView(project, engine, shuffle, index, job.model_prefix)
@@ -169,7 +172,7 @@ def _find_source(job: TrainingJob, roots: Roots) -> _Source:
         tuple(sorted(labels.folders)),
         engine,
         True,
-        hash_labels(labels, project.directory),
+        digest_labels(labels, project.directory),
         hash_json(drop_places(engine_config, engine)),
     )
 
@@ -289,11 +292,15 @@ def _check_network(
         )
 
 
-def _hash_folder(project: ProjectConfig, name: str) -> str:
-    file = labels_file(project, name)
-    labels = read_labels(file)
-    check_body_parts(labels, project, file)
-    return hash_labels(labels, project.directory)
+def _digest_folders(project: ProjectConfig, folders: tuple[str, ...]) -> LabelDigest:
+    digests = {}
+    for name in folders:
+        file = labels_file(project, name)
+        labels = read_labels(file)
+        check_body_parts(labels, project, file)
+        digests[name] = digest_labels(labels, project.directory)
+    frames = {image: pair for digest in digests.values() for image, pair in digest.frames.items()}
+    return LabelDigest(hash_json({name: digest.hash for name, digest in digests.items()}), frames)
 
 
 # --- identity, view, outcome ----------------------------------------------------------------------
@@ -315,7 +322,7 @@ def _identify(job: TrainingJob, source: _Source, roots: Roots) -> tuple[RunIdent
         "params": params,
         "engine": source.engine,
         "model_prefix": job.model_prefix,
-        "labels": source.labels_hash,
+        "labels": source.labels.hash,
         "project_config": hash_json(settings),
         "engine_config": source.config_hash,
         "init_weights": weights_hash,
@@ -370,12 +377,23 @@ def _collect_outcome(view: ProjectView, source: _Source) -> dict[str, Any]:
         "snapshots": [snapshot.path.name for snapshot in snapshots],
         "best_snapshot": snapshots[-1].path.name,
         "split": {"train": split.train, "test": split.test},
-        "labels_hash": source.labels_hash,
+        "labels_hash": source.labels.hash,
+        "labelled_frames": source.labels.frames,
         "labelled_folders": source.folders,
         "shuffle": view.shuffle,
         "trainingsetindex": view.trainingsetindex,
         "model_prefix": view.model_prefix,
     }
+
+
+def _read_engine_config(view: ProjectView) -> dict[str, Any]:
+    return drop_places(read_yaml(view.engine_config_file, is_ours=True), view.engine)
+
+
+def _compare_configs(untouched: Mapping[str, Any], view: ProjectView) -> dict[str, Any]:
+    """Keep the engine config, and what differs from the one DeepLabCut (or the user) wrote."""
+    config = _read_engine_config(view)
+    return {"engine_config": config, "engine_config_changes": list_changes(untouched, config)}
 
 
 def _to_result(run: Run, source: _Source, roots: Roots) -> TrainingResult:

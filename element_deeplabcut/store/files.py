@@ -63,6 +63,12 @@ def list_files(folder: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def measure_folder(folder: Path) -> int:
+    """Add up the sizes of the regular files below a folder, in bytes."""
+    files = (file.lstat() for file in list_files(folder).values())
+    return sum(facts.st_size for facts in files if stat.S_ISREG(facts.st_mode))
+
+
 def make_folder(base: Path, *parts: str) -> Path:
     """Create a folder below ``base``, refusing to pass through a link planted there.
 
