@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from .engines.base import TrainingProgress
 from .interruption import check_interruption
 
+_MOMENT_S = 1
 _LOG_INTERVAL_S = 30
 """Seconds between lines where the output is a log file, so that a day of work stays readable."""
 
@@ -48,6 +49,26 @@ def show_frames(description: str, total: int | None = None) -> Iterator[Callable
             check_interruption()
 
         yield update
+
+
+@contextmanager
+def show_bytes(description: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Show how much of a file is read, if that takes longer than a moment."""
+    with tqdm(
+        desc=description, total=total, unit="B", unit_scale=True, leave=False, delay=_MOMENT_S,
+        mininterval=_interval(),
+    ) as bar:  # fmt: skip
+        yield bar.update
+
+
+@contextmanager
+def show_tasks(description: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Show how many tasks are done, if that takes longer than a moment."""
+    with tqdm(
+        desc=description, total=total, unit="task", leave=False, delay=_MOMENT_S,
+        mininterval=_interval(),
+    ) as bar:  # fmt: skip
+        yield bar.update
 
 
 def _interval() -> float:

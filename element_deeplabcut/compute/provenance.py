@@ -39,6 +39,12 @@ class Stopwatch:
         }
 
 
+def describe_registration(training: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Describe that a model is registered now, and from which training, if from one."""
+    record = Stopwatch().record(engine="", device="", versions={})
+    return {**record, "training": dict(training) if training else None}
+
+
 def list_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Name the settings that differ: dotted path -> [value before, value after].
 

@@ -25,12 +25,13 @@ _PATIENCE_S = 5
 _CHUNK = 1 << 20
 
 
-def hash_file(file: Path) -> str:
-    """SHA-256 of a file's content, as hex."""
+def hash_file(file: Path, on_bytes: Callable[[int], object] = lambda read: None) -> str:
+    """SHA-256 of a file's content, as hex; ``on_bytes`` hears how many bytes were read."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
+            on_bytes(len(chunk))
     return digest.hexdigest()
 
 
