@@ -118,7 +118,7 @@ def run_inference(job: InferenceJob, roots: Roots) -> InferenceResult:
     bundle = open_bundle(roots.processed, job.bundle_hash)
     check_single_animal(bundle)
     videos = [roots.confine(roots.resolve(file.path)) for file in job.files]
-    plan = _make_plan(job, bundle)
+    plan = make_plan(job, bundle)
     identity = _identify(job, bundle, videos, plan)
     parent = make_folder(roots.processed, *Path(job.output_dir).parts)
     run = find_run(parent, identity)
@@ -153,7 +153,12 @@ def _describe_videos(
     }
 
 
-def _make_plan(job: InferenceJob, bundle: Bundle) -> InferencePlan:
+def make_plan(job: InferenceJob, bundle: Bundle) -> InferencePlan:
+    """Say how a recording is analyzed.
+
+    Raises:
+        ParameterError: Crop or batch size do not fit the video, or each other.
+    """
     crop = job.params.get("cropping", bundle.project.crop)
     if crop and (crop[1] > job.width or crop[3] > job.height):
         raise ParameterError(

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..wording import show_duration, show_size
+
 if TYPE_CHECKING:
     from .description import Computation, Description, FileState, LabelChanges, Labels, Setting
 
@@ -85,10 +87,11 @@ def to_text(page: Sequence[Block]) -> str:
 
 
 def _wrap(text: str, start: str, rest: str = "    ") -> list[str]:
-    options = {"break_long_words": False, "break_on_hyphens": False}
-    return textwrap.wrap(
-        text, _WIDTH, initial_indent=start, subsequent_indent=rest, **options
-    ) or [start.rstrip()]  # fmt: skip
+    lines = textwrap.wrap(
+        text, _WIDTH, initial_indent=start, subsequent_indent=rest,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return lines or [start.rstrip()]
 
 
 def to_markdown(page: Sequence[Block]) -> str:
@@ -150,26 +153,6 @@ def show_value(value: Any) -> str:
 def _show_plain(value: Any) -> str:
     text = json.dumps(value, default=str) if isinstance(value, (list, tuple, dict)) else str(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} ..."
-
-
-def show_duration(seconds: float) -> str:
-    """Write a duration in its two largest units."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
-def show_size(size: float) -> str:
-    """Write a number of bytes for people, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _show_setting(setting: Setting) -> str:

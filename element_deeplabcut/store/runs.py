@@ -159,6 +159,12 @@ def find_run(parent: Path, identity: RunIdentity) -> Run | None:
     return run
 
 
+def is_published(parent: Path, identity: RunIdentity) -> bool:
+    """Whether a run with this identity seems to be there; its files are not looked at."""
+    manifest = read_manifest(parent / identity.name)
+    return manifest is not None and manifest["identity"] == identity.plain
+
+
 def open_run(folder: Path) -> Run:
     """Open a published run by its folder.
 
