@@ -152,7 +152,8 @@ class _Teller:
         info = row.get("run_info")
         training = _find_training_of(row)
         config = row["config_template"]
-        names = ("pcutoff", "batch_size", "cropping", "x1", "x2", "y1", "y2", "bodyparts")
+        names = ["pcutoff", "batch_size", "bodyparts", "cropping"]
+        names += ["x1", "x2", "y1", "y2"] if config.get("cropping") else []
         note = ""
         if not (info or {}).get("training"):
             note = "Its training is the only one of this shuffle that made this snapshot."
@@ -162,7 +163,7 @@ class _Teller:
             table="model.Model",
             key=key,
             facts={
-                "description": row["model_description"],
+                "description": row["model_description"] or "none",
                 "scorer": row["scorer"],
                 "engine": row["engine"],
                 "project": row["project_path"],
@@ -229,7 +230,7 @@ class _Teller:
                 "frames": f"{row['nframes']} of {row['px_width']} x {row['px_height']} px",
                 "frame rate": "none" if row["fps"] is None else f"{row['fps']:.6g} frames/s",
                 "duration": f"{row['recording_duration']:.6g} s",
-                "recorded at": row["recording_datetime"],
+                "recorded at": row["recording_datetime"] or "the first file does not say",
             },
             computation=read_computation(info),
             files=tuple(states),
@@ -379,7 +380,9 @@ def _find_training_before(key: Key, info: Mapping[str, Any]) -> Key | None:
     """The training of the same project that started last before this one."""
     if not info.get("started_at"):
         return None
-    keys, others = (train.ModelTraining() - key).fetch("KEY", "run_info")
+    # Subtracting a dictionary negates the first of its conditions only (DataJoint 0.14.10).
+    itself = (train.ModelTraining() & key).proj()
+    keys, others = (train.ModelTraining() - itself).fetch("KEY", "run_info")
     found = [
         (other["started_at"], dict(one))
         for one, other in zip(keys, others, strict=True)

@@ -186,8 +186,11 @@ class Description:
 
     @property
     def all_files(self) -> tuple[FileState, ...]:
-        """Every file of the story, once."""
-        files = {(file.what, file.path): file for one in self.walk() for file in one.files[::-1]}
+        """Every file of the story, once: as the row that comes first in the story knows it."""
+        files: dict[tuple[str, str], FileState] = {}
+        for one in self.walk():
+            for file in one.files:
+                files.setdefault((file.what, file.path), file)
         return tuple(files.values())
 
     @property

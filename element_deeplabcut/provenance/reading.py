@@ -62,7 +62,7 @@ def list_params(title: str, params: Mapping[str, Any], note: str = "") -> Settin
 
 def list_config_changes(run_info: Mapping[str, Any]) -> SettingGroup:
     """Say which settings a training changed in its engine config."""
-    title = "Engine config, where the training differs from the config it began with"
+    title = "Engine config, where it differs from DeepLabCut's (or the existing shuffle's)"
     changes = run_info.get("engine_config_changes")
     if changes is None:
         return SettingGroup(title, (), OLD_ROW)

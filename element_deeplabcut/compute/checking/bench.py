@@ -84,8 +84,8 @@ class Bench:
         self.roots, self.device, self.elsewhere = roots, device, elsewhere
         self._known: dict[Any, Any] = {}
 
-    def _once(self, name: Any, work: Callable[[], T]) -> T:
-        """Do something once; a failure is remembered, too."""
+    def once(self, name: Any, work: Callable[[], T]) -> T:
+        """Do something once for all tasks; a failure is remembered, too."""
         if name not in self._known:
             try:
                 self._known[name] = work()
@@ -108,7 +108,7 @@ class Bench:
             check_single_animal(bundle)
             return bundle
 
-        return self._once(("bundle", name), work)
+        return self.once(("bundle", name), work)
 
     def find_engine(self, name: str) -> tuple[Engine, str, str]:
         """Find an engine, the device it would use, and what that is called, once.
@@ -122,7 +122,7 @@ class Bench:
             device = engine.resolve_device(self.device)
             return engine, device, name_device(device, engine.describe(device).get("device_name"))
 
-        return self._once(("engine", name), work)
+        return self.once(("engine", name), work)
 
     def read_ends(self, path: str) -> VideoEnds:
         """Decode the first and last frames of a video, once.
@@ -130,7 +130,7 @@ class Bench:
         Raises:
             ElementError: It is missing, outside the roots, or no video.
         """
-        return self._once(
+        return self.once(
             ("video", path), lambda: read_ends(self.roots.confine(self.roots.resolve(path)))
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...engines.base import Forecast
+from ...store.files import hash_json
 from ...store.runs import is_published
 from ...wording import show_duration
 from ..findings import OK, WARNING, TaskCheck
@@ -37,7 +38,12 @@ def check_training(
             return notes.finish()
         engine, device, device_name = found
         notes.add(OK, "engine", f"{source.engine} on {show_device(device, device_name)}.")
-        forecast = notes.attempt("settings", lambda: rehearse_training(job, source, plan, engine))
+        # What does not depend on the key is rehearsed once for all tasks of the same inputs.
+        name = ("rehearsal", hash_json(identity.plain["inputs"]))
+        forecast = notes.attempt(
+            "start",
+            lambda: bench.once(name, lambda: rehearse_training(job, source, plan, engine)),
+        )
         if forecast is None:
             return notes.finish()
         device = device_name
