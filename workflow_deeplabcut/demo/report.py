@@ -30,6 +30,8 @@ _DESCRIPTIONS = {
     "speed": "its speed in mm/s, over the truth",
     "labeled_video": "its first file with the poses drawn in",
     "quality": "a verdict on each body part, with the figures behind it",
+    "description": "how these poses came to be, and whether every file is the same",
+    "checks": "what was looked at before the training and the tracking began",
     "nwb": "its poses in Neurodata Without Borders",
     "summary": "these numbers",
 }

@@ -58,6 +58,11 @@ class Notes:
         """Add a finding."""
         self._findings.append(Finding(level, topic, text))
 
+    @property
+    def has_problems(self) -> bool:
+        """Whether a problem was found so far."""
+        return any(finding.level == PROBLEM for finding in self._findings)
+
     def attempt(self, topic: str, work: Callable[[], T]) -> T | None:
         """Do what a make does; what it raises is a problem, and gives None."""
         try:

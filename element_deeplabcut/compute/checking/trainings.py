@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...engines.base import Forecast
+from ...engines.base import Forecast, TrainingPlan
 from ...store.files import hash_json
-from ...store.runs import is_published
+from ...store.runs import RunIdentity, is_published
 from ...wording import show_duration
 from ..findings import OK, WARNING, TaskCheck
 from ..records import TrainingRecord, middle
@@ -24,7 +24,7 @@ def check_training(
         return notes.finish()
     source, identity, plan = prepared
     folders = ", ".join(source.folders)
-    notes.add(OK, "project", f"'{source.project.directory}'")
+    notes.add(OK, "project", f"'{bench.roots.relativize(source.project.directory)}'.")
     notes.add(OK, "labels", f"{len(source.labels.frames)} labelled frames of {folders}.")
     if is_published(bench.roots.processed / TRAININGS, identity):
         notes.add(OK, "result", "It was trained before; populate() will only record it.")
@@ -33,22 +33,34 @@ def check_training(
     if bench.elsewhere:
         notes.add(WARNING, "engine", f"Not asked; the work needs the {source.engine} engine.")
     else:
-        found = notes.attempt("engine", lambda: bench.find_engine(source.engine))
-        if found is None:
-            return notes.finish()
-        engine, device, device_name = found
-        notes.add(OK, "engine", f"{source.engine} on {show_device(device, device_name)}.")
-        # What does not depend on the key is rehearsed once for all tasks of the same inputs.
-        name = ("rehearsal", hash_json(identity.plain["inputs"]))
-        forecast = notes.attempt(
-            "start",
-            lambda: bench.once(name, lambda: rehearse_training(job, source, plan, engine)),
-        )
-        if forecast is None:
-            return notes.finish()
-        device = device_name
-        _tell_weights(forecast, job, notes)
+        forecast, device = _rehearse(job, source, identity, plan, bench, notes)
+    if notes.has_problems:
+        return notes.finish()
     return _forecast_training(job, source, forecast, device, bench, notes, records())
+
+
+def _rehearse(
+    job: TrainingJob,
+    source: TrainingSource,
+    identity: RunIdentity,
+    plan: TrainingPlan,
+    bench: Bench,
+    notes: Notes,
+) -> tuple[Forecast | None, str | None]:
+    """Find engine and device, and go through what comes before the first epoch."""
+    found = notes.attempt("engine", lambda: bench.find_engine(source.engine))
+    if found is None:
+        return None, None
+    engine, device, device_name = found
+    notes.add(OK, "engine", f"{source.engine} on {show_device(device, device_name)}.")
+    # What does not depend on the key is rehearsed once for all tasks of the same inputs.
+    name = ("rehearsal", hash_json(identity.plain["inputs"]))
+    forecast = notes.attempt(
+        "start", lambda: bench.once(name, lambda: rehearse_training(job, source, plan, engine))
+    )
+    if forecast is not None:
+        _tell_weights(forecast, job, notes)
+    return forecast, device_name
 
 
 def _tell_weights(forecast: Forecast, job: TrainingJob, notes: Notes) -> None:
