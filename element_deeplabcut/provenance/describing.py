@@ -154,11 +154,6 @@ class _Teller:
         config = row["config_template"]
         names = ["pcutoff", "batch_size", "bodyparts", "cropping"]
         names += ["x1", "x2", "y1", "y2"] if config.get("cropping") else []
-        note = ""
-        if not (info or {}).get("training"):
-            note = "Its training is the only one of this shuffle that made this snapshot."
-            if training is None:
-                note = "It was registered from a project; how it was trained is not recorded here."
         return Description(
             table="model.Model",
             key=key,
@@ -182,7 +177,7 @@ class _Teller:
             ),
             files=(self._files.check_bundle(row["bundle_hash"]),),
             made_from=(self._tell_training(training),) if training else (),
-            note=note,
+            note=_say_where_from((info or {}).get("training"), training),
         )
 
     def _tell_evaluation(self, key: Key) -> Description:
@@ -343,27 +338,28 @@ class _Teller:
 
     def _tell_other(self, table: Any, key: Key) -> Description:
         """Tell what a lab's own table says: its plain columns, its run_info, its known parents."""
-        query = table() & key
-        columns = query.heading.attributes.values()
-        if "run_info" not in query.heading.names and not query.heading.secondary_attributes:
+        heading = table().heading
+        plain = [
+            name
+            for name in heading.secondary_attributes
+            if not (heading.attributes[name].is_blob or heading.attributes[name].is_attachment)
+        ]
+        infos = [name for name in ("run_info",) if name in heading.names]
+        if not plain and not infos:
             raise ParameterError(
                 f"{table.__name__} has no run_info and no columns beside its key, so there is "
                 "nothing to tell. Describe the row it refers to."
             )
-        blobs = [one.name for one in columns if one.is_blob or one.is_attachment]
-        row = fetch_one(query, table.__name__)
-        facts = {
-            name: row[name] for name in query.heading.secondary_attributes if name not in blobs
-        }
-        info = row.get("run_info") if "run_info" in query.heading.names else None
+        row = fetch_one((table() & key).proj(*plain, *infos), table.__name__)
+        info = row.get("run_info")
         known = {one.full_table_name: one for one in (model.PoseEstimation, model.RecordingInfo,
                                                       model.Model, train.ModelTraining)
                  if one.database is not None}  # fmt: skip
-        parents = [known[name] for name in query.parents() if name in known]
+        parents = [known[name] for name in table().parents() if name in known]
         return Description(
             table=table.__name__,
             key=key,
-            facts=facts,
+            facts={name: row[name] for name in plain},
             computation=read_computation(info) if isinstance(info, Mapping) else None,
             made_from=tuple(self.tell(parent, _take(parent, row)) for parent in parents),
         )
@@ -410,6 +406,15 @@ def _find_training_of(row: Mapping[str, Any]) -> Key | None:
         and row["snapshot"] in (info.get("snapshots") or ())
     ]
     return found[0] if len(found) == 1 else None
+
+
+def _say_where_from(recorded: Mapping[str, Any] | None, found: Key | None) -> str:
+    """Say how sure it is which training a model is from."""
+    if recorded:
+        return "" if found else f"Its training ({dict(recorded)}) is not in the database any more."
+    if found:
+        return "Its training is not recorded; it is the only one here that it can be from."
+    return "It was registered from a project; how it was trained is not recorded here."
 
 
 def _describe_inference(task: Mapping[str, Any], info: Mapping[str, Any], key: Key) -> SettingGroup:

@@ -193,32 +193,25 @@ def _show_labels(labels: Labels) -> Iterable[Row]:
     if labels.changes is not None:
         yield from _show_changes(labels.changes)
     elif labels.note:
-        yield "since the training before", labels.note
+        yield "since training before", labels.note
 
 
 def _show_changes(changes: LabelChanges) -> Iterable[Row]:
-    since = f"since {show_key(changes.since)}"
-    if not changes:
-        yield since, "the same labels"
     kinds = {
         "added": changes.added,
         "removed": changes.removed,
         "labels moved": changes.moved,
-        "another picture": changes.repictured,
+        "other picture": changes.repictured,
     }
+    counts = [f"{len(images)} {kind}" for kind, images in kinds.items() if images]
+    yield "since training before", ", ".join(counts) or "the same labels"
+    yield "", f"that was {show_key(changes.since)}"
     for kind, images in kinds.items():
         if images:
-            more = f", and {len(images) - _SHOWN_FRAMES} more"
-            shown = ", ".join(image.removeprefix("labeled-data/") for image in images[:6])
-            frames = "frame" if len(images) == 1 else "frames"
-            yield (
-                since,
-                (
-                    f"{len(images)} {frames} {kind}: {shown}"
-                    f"{more if len(images) > _SHOWN_FRAMES else ''}"
-                ),
-            )
-            since = ""
+            names = [image.removeprefix("labeled-data/") for image in images[:_SHOWN_FRAMES]]
+            shown = ", ".join(names)
+            more = len(images) - _SHOWN_FRAMES
+            yield kind, f"{shown}, and {more} more" if more > 0 else shown
 
 
 def _show_file(file: FileState) -> Row:

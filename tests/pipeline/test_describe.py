@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import datajoint as dj
 import pandas as pd
 import pytest
 
@@ -190,6 +191,33 @@ def test_every_computed_row_there_is_can_be_described(lab: Lab, scripted: dict[s
             assert json.dumps(describe(table, key).to_dict())
             described.add(table.__name__)
     assert {"RecordingInfo", "PoseEstimation"} <= described
+
+
+def test_a_table_of_the_labs_own_tells_what_it_has(lab: Lab, scripted: dict[str, Any]) -> None:
+    model = lab.pipeline.model
+    schema = dj.schema("test_own_described", context={"model": model})
+
+    @schema
+    class Arena(dj.Computed):
+        definition = """
+        -> model.PoseEstimation
+        ---
+        side     : float
+        trace    : longblob
+        run_info : longblob
+        """
+
+        def make(self, key: dict[str, Any]) -> None:
+            info = {"duration_s": 2.0, "host": "bench", "started_at": "2026-02-01T10:00:00+00:00"}
+            self.insert1({**key, "side": 0.5, "trace": [1, 2, 3], "run_info": info})
+
+    key = load_pose(lab, random_tracks(20))
+    Arena.populate(key)
+    story = describe(Arena, key)
+    assert story.facts == {"side": 0.5}
+    assert story.computation.host == "bench"
+    assert [one.table for one in story.made_from] == ["model.PoseEstimation"]
+    schema.drop(force=True)
 
 
 def test_one_row_is_asked_for(lab: Lab, scripted: dict[str, Any]) -> None:
