@@ -165,7 +165,11 @@ def read_ends(path: str | os.PathLike[str]) -> VideoEnds:
                 raise _no_frame(file)
             last = _decode_last(container, stream) or first
         except av.FFmpegError as error:
-            raise _damaged(file, 0, str(error.strerror)) from error
+            raise VideoError(
+                f"The first or the last frames of '{show_path(file)}' cannot be decoded "
+                f"({error.strerror}): it is damaged, or was cut short. Copy it again from where it "
+                "was recorded."
+            ) from error
         width, height = _displayed_size(first)
         rate = stream.guessed_rate or stream.average_rate
         n_frames = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
+_WIDTH = 100
 _MARKS = {OK: "ok      ", WARNING: "warning ", PROBLEM: "PROBLEM "}
 
 
@@ -111,4 +113,11 @@ class CheckReport:
 
 def _list(findings: tuple[Finding, ...]) -> list[str]:
     width = max((len(finding.topic) for finding in findings), default=0)
-    return [f"  {_MARKS[one.level]}{one.topic:<{width}}  {one.text}" for one in findings]
+    lines = []
+    for one in findings:
+        head = f"  {_MARKS[one.level]}{one.topic:<{width}}  "
+        lines += textwrap.wrap(
+            one.text, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head),
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    return lines
