@@ -11,18 +11,10 @@ import datajoint as dj
 import pandas as pd
 
 from ..blobs import BLOB, check_fits, insert_row
-from ..compute.checking.bench import Bench, Notes, check_each, insist_on_tasks
-from ..compute.checking.estimations import (
-    check_engine,
-    check_inference,
-    check_loading,
-    check_model,
-    check_videos,
-)
-from ..compute.findings import OK, PROBLEM, WARNING, CheckReport, TaskCheck
+from ..compute.checking.bench import check_each, insist_on_tasks
+from ..compute.findings import CheckReport
 from ..compute.inference import InferenceJob, InferenceResult, RecordingFile, run_inference
 from ..compute.loading import LoadingJob, check_task_mode, run_loading
-from ..compute.records import InferenceRecord, read_inference_records
 from ..compute.vouching import describe_model
 from ..drawing import resolve_style
 from ..errors import ParameterError
@@ -44,9 +36,6 @@ from ..trajectories import list_body_parts, name_output_dir
 from .activation import get_roots, schema
 from .models import Model
 from .recordings import RecordingInfo, VideoRecording
-
-_N_RECORDS = 50
-"""Earlier analyses that an estimate of time looks at, at most."""
 
 
 @schema
@@ -207,51 +196,11 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
             ParameterError: The restriction matches no task.
             SetupError: A root directory is not on this machine.
         """
+        from .checks import check_task  # it needs the tables declared below
+
         keys = (self if key is None else self & key).fetch("KEY")
         insist_on_tasks(len(keys), "PoseEstimationTask")
-        return check_each(keys, get_roots, _check_task, device=device, elsewhere=elsewhere)
-
-
-def _check_task(key: Mapping[str, Any], bench: Bench) -> TaskCheck:
-    notes = Notes("PoseEstimationTask", key)
-    if PoseEstimation & key:
-        notes.add(OK, "result", "Its poses are there; there is nothing to do.")
-        return notes.finish(0, 0)
-    if not RecordingInfo & key:
-        return _check_unread(key, bench, notes)
-    fetched = notes.attempt("task", lambda: PoseEstimation().make_fetch(key, bench.device))
-    if fetched is None:
-        return notes.finish()
-    (job,) = fetched
-    if isinstance(job, LoadingJob):
-        return check_loading(job, bench, notes)
-    engine = (Model & key).fetch1("engine")
-    notes.attempt("labeled video", lambda: PoseEstimationTask.check_drawable(key, job.params))
-    wants_video = "labeled_video" in job.params
-    return check_inference(job, engine, bench, notes, lambda: _fetch_records(key), wants_video)
-
-
-def _check_unread(key: Mapping[str, Any], bench: Bench, notes: Notes) -> TaskCheck:
-    """Check what can be checked as long as nobody has counted the recording's frames."""
-    rows = (VideoRecording.File & key).fetch("file_id", "file_path", order_by="file_id")
-    files = [RecordingFile(int(number), path, 0, 0) for number, path in zip(*rows, strict=True)]
-    if not files:
-        notes.add(PROBLEM, "videos", f"The recording {dict(key)} has no files; insert "
-                  "VideoRecording.File first.")  # fmt: skip
-    notes.add(WARNING, "recording", "Its frames are not counted yet, and the task waits for that. "
-              "Populate RecordingInfo.")  # fmt: skip
-    check_videos(files, bench, notes)
-    mode = (PoseEstimationTask & key).fetch1("task_mode")
-    if mode == "trigger":
-        engine, bundle_hash = (Model & key).fetch1("engine", "bundle_hash")
-        check_engine(engine, bench, notes, check_model(bundle_hash, bench, notes))
-    return notes.finish()
-
-
-def _fetch_records(key: Mapping[str, Any]) -> list[InferenceRecord]:
-    done = PoseEstimation * RecordingInfo.proj("nframes") & {"model_name": key["model_name"]}
-    rows = done.fetch("nframes", "run_info", order_by="pose_estimation_time DESC", limit=_N_RECORDS)
-    return read_inference_records(zip(*rows, strict=True))
+        return check_each(keys, get_roots, check_task, device=device, elsewhere=elsewhere)
 
 
 def _split_wish(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:

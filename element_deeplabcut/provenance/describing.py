@@ -11,15 +11,21 @@ from .. import kinematics, model, report, train
 from ..errors import ParameterError
 from ..linking import Roots
 from ..motion import params as motion
-from ..params import check_inference_params
 from ..pose import quality
 from ..tables import fetch_one
-from .description import Description, FileState, SettingGroup
+from .description import Description, FileState
 from .files import FileChecker
+from .lookups import (
+    describe_inference,
+    find_training_before,
+    find_training_of,
+    read_param_set,
+    say_where_from,
+    take,
+)
 from .reading import (
     OLD_ROW,
     compare_frames,
-    compare_with_defaults,
     list_config_changes,
     list_differences,
     list_params,
@@ -103,7 +109,7 @@ class _Teller:
         row = fetch_one(train.ModelTraining() & key, "ModelTraining")
         task = fetch_one(train.TrainingTask() * train.TrainingParamSet() & key, "TrainingTask")
         info, params = row["run_info"], task["params"]
-        before = _find_training_before(key, info)
+        before = find_training_before(key, info)
         groups = [
             list_params(
                 f"Parameters: set {task['paramset_idx']}, {task['paramset_desc']}",
@@ -150,7 +156,7 @@ class _Teller:
     def _tell_model(self, key: Key) -> Description:
         row = fetch_one(model.Model() & key, "Model")
         info = row.get("run_info")
-        training = _find_training_of(row)
+        training = find_training_of(row)
         config = row["config_template"]
         names = ["pcutoff", "batch_size", "bodyparts", "cropping"]
         names += ["x1", "x2", "y1", "y2"] if config.get("cropping") else []
@@ -177,7 +183,7 @@ class _Teller:
             ),
             files=(self._files.check_bundle(row["bundle_hash"]),),
             made_from=(self._tell_training(training),) if training else (),
-            note=_say_where_from((info or {}).get("training"), training),
+            note=say_where_from((info or {}).get("training"), training),
         )
 
     def _tell_evaluation(self, key: Key) -> Description:
@@ -254,10 +260,10 @@ class _Teller:
                 **({} if is_loaded else {"bundle": info.get("bundle_hash")}),
             },
             computation=read_computation(info),
-            settings=(_describe_inference(task, info, key),),
+            settings=(describe_inference(task, info, key),),
             files=self._list_sources(info) if is_loaded else self._list_videos(info, key),
-            made_from=(self._tell_model(_take(model.Model, key)), self._tell_recording(
-                _take(model.RecordingInfo, key))),
+            made_from=(self._tell_model(take(model.Model, key)), self._tell_recording(
+                take(model.RecordingInfo, key))),
         )  # fmt: skip
 
     def _list_videos(self, info: Mapping[str, Any], key: Key) -> tuple[FileState, ...]:
@@ -294,7 +300,7 @@ class _Teller:
                 *(self._files.check_file("labeled video", path) for path in paths),
                 *self._files.check_run(info.get("run_directory")),
             ),
-            made_from=(self._tell_pose(_take(model.PoseEstimation, key)),),
+            made_from=(self._tell_pose(take(model.PoseEstimation, key)),),
         )
 
     # --- what is made of poses ------------------------------------------------------------------
@@ -306,8 +312,8 @@ class _Teller:
             key=key,
             facts={"verdict": row["verdict"], "reason": row["reason"] or "none needed"},
             computation=read_computation(row["run_info"]),
-            settings=(_read_param_set(report.QualityParamSet(), key, quality.DEFAULTS),),
-            made_from=(self._tell_pose(_take(model.PoseEstimation, key)),),
+            settings=(read_param_set(report.QualityParamSet(), key, quality.DEFAULTS),),
+            made_from=(self._tell_pose(take(model.PoseEstimation, key)),),
         )
 
     def _tell_clean(self, key: Key) -> Description:
@@ -319,8 +325,8 @@ class _Teller:
             key=key,
             facts={"points masked": int(masked.sum()), "of these filled": int(filled.sum())},
             computation=read_computation(row["run_info"]),
-            settings=(_read_param_set(kinematics.KinematicsParamSet(), key, motion.DEFAULTS),),
-            made_from=(self._tell_pose(_take(model.PoseEstimation, key)),),
+            settings=(read_param_set(kinematics.KinematicsParamSet(), key, motion.DEFAULTS),),
+            made_from=(self._tell_pose(take(model.PoseEstimation, key)),),
         )
 
     def _tell_motion(self, key: Key) -> Description:
@@ -361,86 +367,5 @@ class _Teller:
             key=key,
             facts={name: row[name] for name in plain},
             computation=read_computation(info) if isinstance(info, Mapping) else None,
-            made_from=tuple(self.tell(parent, _take(parent, row)) for parent in parents),
+            made_from=tuple(self.tell(parent, take(parent, row)) for parent in parents),
         )
-
-
-# --- what the rows around it say ------------------------------------------------------------------
-
-
-def _take(table: Any, key: Mapping[str, Any]) -> Key:
-    return {name: key[name] for name in table.primary_key}
-
-
-def _find_training_before(key: Key, info: Mapping[str, Any]) -> Key | None:
-    """The training of the same project that started last before this one."""
-    if not info.get("started_at"):
-        return None
-    # Subtracting a dictionary negates the first of its conditions only (DataJoint 0.14.10).
-    itself = (train.ModelTraining() & key).proj()
-    keys, others = (train.ModelTraining() - itself).fetch("KEY", "run_info")
-    found = [
-        (other["started_at"], dict(one))
-        for one, other in zip(keys, others, strict=True)
-        if other.get("project_path") == info.get("project_path")
-        and other.get("started_at", "~") < info["started_at"]
-    ]
-    return max(found, key=lambda item: item[0])[1] if found else None
-
-
-def _find_training_of(row: Mapping[str, Any]) -> Key | None:
-    """The training a model is from: as recorded, or the only one that it can be from."""
-    if not train.schema.is_activated():
-        return None
-    recorded = (row.get("run_info") or {}).get("training")
-    if recorded:
-        return dict(recorded) if train.ModelTraining() & recorded else None
-    if row["paramset_idx"] is None or row.get("run_info"):
-        return None
-    query = train.ModelTraining() & {"paramset_idx": row["paramset_idx"]}
-    facts = ("project_path", "shuffle", "trainingsetindex", "model_prefix")
-    found = [
-        dict(key)
-        for key, info in zip(*query.fetch("KEY", "run_info"), strict=True)
-        if all(info.get(name) == row[name] for name in facts)
-        and row["snapshot"] in (info.get("snapshots") or ())
-    ]
-    return found[0] if len(found) == 1 else None
-
-
-def _say_where_from(recorded: Mapping[str, Any] | None, found: Key | None) -> str:
-    """Say how sure it is which training a model is from."""
-    if recorded:
-        return "" if found else f"Its training ({dict(recorded)}) is not in the database any more."
-    if found:
-        return "Its training is not recorded; it is the only one here that it can be from."
-    return "It was registered from a project; how it was trained is not recorded here."
-
-
-def _describe_inference(task: Mapping[str, Any], info: Mapping[str, Any], key: Key) -> SettingGroup:
-    params = check_inference_params(task["pose_estimation_params"])
-    title = f"Parameters ({task['task_mode']})"
-    if task["task_mode"] == "load":
-        return list_params(title, params, "" if params else "none")
-    config = (model.Model() & key).fetch1("config_template")
-    crop = [config.get(edge) for edge in ("x1", "x2", "y1", "y2")]
-    defaults = {
-        "batch_size": config.get("batch_size"),
-        "cropping": crop if config.get("cropping") else False,
-        "dynamic": False,
-        "labeled_video": False,
-    }
-    used = {
-        "batch_size": info.get("batch_size") or defaults["batch_size"],
-        "cropping": params.get("cropping", defaults["cropping"]),
-        "dynamic": info.get("dynamic") or False,
-        "labeled_video": params.get("labeled_video", False),
-    }
-    return compare_with_defaults(title, used, defaults, "the defaults are the model's config")
-
-
-def _read_param_set(table: Any, key: Key, defaults: Mapping[str, Any]) -> SettingGroup:
-    row = (table & key).fetch1()
-    number = row[table.primary_key[0]]
-    title = f"Parameters: set {number}, {row['paramset_desc']}"
-    return compare_with_defaults(title, row["params"], defaults)

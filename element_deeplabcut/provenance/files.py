@@ -120,21 +120,20 @@ class FileChecker:
         states = []
         for name in folders:
             own = {i: pair for i, pair in frames.items() if PurePosixPath(i).parts[-2] == name}
-            states.append(FileState(what, paths[name], *self._check_folder(project, name, own)))
+            state, detail = self._check_folder(project, name, own)
+            states.append(FileState(what, paths[name], state, detail=detail))
         return tuple(states)
 
-    def _check_folder(
-        self, project: ProjectConfig, name: str, frames: Frames
-    ) -> tuple[str, None, None, str]:
+    def _check_folder(self, project: ProjectConfig, name: str, frames: Frames) -> tuple[str, str]:
         file = labels_file(project, name)
         if not file.is_file():
-            return MISSING, None, None, f"{file.name} is not there"
+            return MISSING, f"{file.name} is not there"
         if not self.hashes:
-            return PRESENT, None, None, ""
+            return PRESENT, ""
         try:
             positions = digest_positions(read_labels(file))
         except ElementError as error:
-            return CHANGED, None, None, str(error)
+            return CHANGED, str(error)
         changes = {
             "labels moved": [i for i in frames if i in positions and positions[i] != frames[i][0]],
             "no longer labelled": [i for i in frames if i not in positions],
@@ -144,7 +143,7 @@ class FileChecker:
             ],
         }
         texts = [f"{len(images)} frames {what}" for what, images in changes.items() if images]
-        return CHANGED if texts else SAME, None, None, ", ".join(texts)
+        return CHANGED if texts else SAME, ", ".join(texts)
 
     def _picture(self, file: Path) -> str:
         try:

@@ -235,7 +235,7 @@ def test_results_to_load(lab: Lab, scripted: dict[str, Any]) -> None:
 
 def test_a_full_disk(lab: Lab, scripted: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [queue(lab, number, lab.training_video) for number in (1035, 1036)]
-    needs = 300 * 2 * 100
+    needs = 300 * 2 * 250
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 0, int(1.5 * needs)))
     report = lab.pipeline.model.PoseEstimationTask.check(keys, elsewhere=True)
     assert [task.problems for task in report.tasks] == [(), ()]  # each would fit
