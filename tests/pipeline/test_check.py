@@ -15,7 +15,7 @@ import pytest
 from element_deeplabcut.errors import ElementError, ParameterError
 from workflow_deeplabcut import cli, synthetic
 
-from ..conftest import TRAINING_PARAMS, Lab, Trained
+from ..conftest import TENSORFLOW_PARAMS, TRAINING_PARAMS, Lab, Trained
 from .scripted import SCORER, load_pose, random_tracks
 
 dlc = pytest.mark.dlc
@@ -82,6 +82,24 @@ def test_a_device_that_is_not_there(lab: Lab, project_copy: Path) -> None:
     assert problem.topic == "engine"
     assert "Choose 'cpu'" in problem.text
     assert train.TrainingTask.check(key, device="cuda:7", elsewhere=True)
+
+
+@dlc
+def test_the_other_engine(lab: Lab, project_copy: Path) -> None:
+    train = lab.pipeline.train
+    task = {"project_path": project_copy.name}
+    params = {**TENSORFLOW_PARAMS, "seed": 1039}
+    report = train.TrainingTask.check(lab.add_training(1039, params, **task))
+    assert report, str(report)
+    assert "tensorflow on cpu" in str(report)
+    assert topics(report, "warning") <= {"disk", "time"}  # there may be no record yet
+    typo = {**params, "pose_cfg_updates": {"rotatoin": 90}}
+    misspelt = lab.add_training(1040, typo, **task)
+    (problem,) = train.TrainingTask.check(misspelt).problems
+    assert "Did you mean 'rotation'?" in problem.text
+    lost = {**params, "init_weights": "raw/train.mp4"}
+    (problem,) = train.TrainingTask.check(lab.add_training(1041, lost, **task)).problems
+    assert "is not a snapshot" in problem.text
 
 
 def remove_project(project: Path) -> None:
