@@ -14,7 +14,6 @@ from ...errors import ElementError, ParameterError
 from ...linking import Roots
 from ...progress import show_tasks
 from ...store.bundles import Bundle, check_single_animal, open_bundle
-from ...video import VideoEnds, read_ends
 from ...wording import show_size
 from ..findings import OK, PROBLEM, WARNING, CheckReport, Finding, TaskCheck
 from ..records import name_device
@@ -128,16 +127,6 @@ class Bench:
             return engine, device, name_device(device, engine.describe(device).get("device_name"))
 
         return self.once(("engine", name), work)
-
-    def read_ends(self, path: str) -> VideoEnds:
-        """Decode the first and last frames of a video, once.
-
-        Raises:
-            ElementError: It is missing, outside the roots, or no video.
-        """
-        return self.once(
-            ("video", path), lambda: read_ends(self.roots.confine(self.roots.resolve(path)))
-        )
 
     def check_disk(self, notes: Notes, needs: int | None) -> None:
         """Compare what a result takes with what is free."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ...errors import ElementError
 from ...store.bundles import Bundle
 from ...store.views import ProjectView
+from ...video import VideoEnds, read_ends
 from ...wording import show_duration, show_size
 from ..findings import OK, PROBLEM, WARNING, TaskCheck
 from ..inference import InferenceJob, RecordingFile, make_plan
@@ -132,7 +134,7 @@ def check_videos(
     """
     total, is_fine = 0, bool(files)
     for file in files:
-        ends = notes.attempt("videos", lambda file=file: bench.read_ends(file.path))  # type: ignore[misc]
+        ends = notes.attempt("videos", partial(_read_ends_once, file.path, bench))
         if ends is None:
             is_fine = False
             continue
@@ -156,3 +158,8 @@ def check_videos(
         number = "1 file" if len(files) == 1 else f"{len(files)} files"
         notes.add(OK, "videos", f"{number}, {show_size(total)}; the first and last frames decode.")
     return total
+
+
+def _read_ends_once(path: str, bench: Bench) -> VideoEnds:
+    roots = bench.roots
+    return bench.once(("video", path), lambda: read_ends(roots.confine(roots.resolve(path))))
