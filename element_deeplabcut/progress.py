@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 TRAINING, INFERENCE = "training", "inference"
 """Kinds of work that are announced."""
 
+_MOMENT_S = 1
 _LOG_INTERVAL_S = 30
 """Seconds between lines where the output is a log file, so that a day of work stays readable."""
 
@@ -163,6 +164,26 @@ def show_frames(
             check_interruption()
 
         yield update
+
+
+@contextmanager
+def show_bytes(description: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Show how much of a file is read, if that takes longer than a moment."""
+    with tqdm(
+        desc=description, total=total, unit="B", unit_scale=True, leave=False, delay=_MOMENT_S,
+        mininterval=_interval(),
+    ) as bar:  # fmt: skip
+        yield bar.update
+
+
+@contextmanager
+def show_tasks(description: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Show how many tasks are done, if that takes longer than a moment."""
+    with tqdm(
+        desc=description, total=total, unit="task", leave=False, delay=_MOMENT_S,
+        mininterval=_interval(),
+    ) as bar:  # fmt: skip
+        yield bar.update
 
 
 def _interval() -> float:

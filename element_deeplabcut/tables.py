@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -183,6 +184,27 @@ class DistinctJobs:
 def read_job_key(key: Mapping[str, Any]) -> dict[str, Any]:
     """Restore the primary key from the key of a reservation in ``~jobs``."""
     return {name: value for name, value in key.items() if name != JOB_MARK}
+
+
+class QueryMethod:
+    """Method that a table's class and every restriction of it answer.
+
+    ``TrainingTask.check(key)`` and ``(TrainingTask & key).check()`` are the same: the function
+    gets the table, restricted as far as it is.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, query: Any, table: type) -> Callable[..., Any]:
+        query = table() if query is None else query
+
+        @functools.wraps(self._function)
+        def method(*arguments: Any, **options: Any) -> Any:
+            return self._function(query, *arguments, **options)
+
+        return method
 
 
 class RelativePaths:

@@ -20,8 +20,13 @@ from typing import Any
 import datajoint as dj
 
 from .blobs import BLOB
+from .compute.checking.bench import Bench, Notes, check_each, insist_on_tasks
+from .compute.checking.trainings import check_training
+from .compute.findings import OK, CheckReport, TaskCheck
 from .compute.publishing import publish_training
-from .compute.training import TrainingJob, TrainingResult, run_training
+from .compute.records import TrainingRecord, read_training_records
+from .compute.training import TrainingResult, run_training
+from .compute.training_source import TrainingJob
 from .compute.video_sets import list_label_files
 from .errors import ParameterError, SetupError
 from .linking import Roots, check_linking_module, read_roots
@@ -30,11 +35,15 @@ from .params import check_training_params
 from .progress import TRAINING, announced
 from .tables import (
     DistinctJobs,
+    QueryMethod,
     RelativePaths,
     check_collation,
     fetch_one,
     load_linking_module,
 )
+
+_N_RECORDS = 500
+"""Earlier trainings that an estimate of time looks at, at most."""
 
 logger = logging.getLogger(__name__)
 schema = dj.schema()
@@ -240,6 +249,47 @@ class TrainingTask(RelativePaths, dj.Manual):
     """
 
     path_columns = ("project_path", "model_prefix")
+
+    @QueryMethod
+    def check(
+        self, key: Any = None, *, device: str | None = None, elsewhere: bool = False
+    ) -> CheckReport:
+        """Say whether trainings can be done on this machine, before they are begun.
+
+        ``TrainingTask.check(key)`` or ``(TrainingTask & key).check()``. Project, labels, engine,
+        device, settings, starting weights and disk space are looked at as the training itself
+        does, and the time it takes is estimated by earlier ones. Nothing is written.
+
+        Args:
+            key: Restriction of the tasks.
+            device: Device to ask for; None for the best there is.
+            elsewhere: The work is done on another machine: engine, device and weights are not
+                asked, only what the database and the files say.
+
+        Returns:
+            The findings; true if there is no problem among them.
+
+        Raises:
+            ParameterError: The restriction matches no task.
+            SetupError: A root directory is not on this machine.
+        """
+        keys = (self if key is None else self & key).fetch("KEY")
+        insist_on_tasks(len(keys), "TrainingTask")
+        return check_each(keys, get_roots, _check_task, device=device, elsewhere=elsewhere)
+
+
+def _check_task(key: Mapping[str, Any], bench: Bench) -> TaskCheck:
+    notes = Notes("TrainingTask", key)
+    if ModelTraining & key:
+        notes.add(OK, "result", "It is trained and recorded; there is nothing to do.")
+        return notes.finish(0, 0)
+    job = TrainingJob(key, *ModelTraining().make_fetch(key, bench.device))
+    return check_training(job, bench, notes, _fetch_records)
+
+
+def _fetch_records() -> list[TrainingRecord]:
+    rows = ModelTraining().fetch("latest_snapshot", "run_info", limit=_N_RECORDS)
+    return read_training_records(zip(*rows, strict=True))
 
 
 @schema

@@ -80,6 +80,23 @@ class VideoFacts:
 
 
 @dataclass(frozen=True)
+class VideoEnds:
+    """What the first and the last frame of a video file tell.
+
+    Attributes:
+        width: Width of the displayed picture (px).
+        height: Height of the displayed picture (px).
+        n_frames: Frames by the time between the two, or None where the file has no time stamps.
+        n_bytes: Size of the file.
+    """
+
+    width: int
+    height: int
+    n_frames: int | None
+    n_bytes: int
+
+
+@dataclass(frozen=True)
 class RecordingFacts:
     """What is known of a recording that one or more video files form, in their order.
 
@@ -132,6 +149,46 @@ def read_facts(
             height=decoded.height,
             recorded_at=_read_creation_time(container, stream),
         )
+
+
+def read_ends(path: str | os.PathLike[str]) -> VideoEnds:
+    """Decode the first and the last frame of a video file, which takes a moment only.
+
+    Raises:
+        VideoError: The file is missing or is no video, or one of the two cannot be decoded.
+    """
+    file = Path(os.fsdecode(path))
+    with open_video(file) as (container, stream):
+        try:
+            first = next(container.decode(stream), None)
+            if first is None:
+                raise _no_frame(file)
+            last = _decode_last(container, stream) or first
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"The first or the last frames of '{show_path(file)}' cannot be decoded "
+                f"({error.strerror}): it is damaged, or was cut short. Copy it again from where it "
+                "was recorded."
+            ) from error
+        width, height = _displayed_size(first)
+        rate = stream.guessed_rate or stream.average_rate
+        n_frames = None
+        # AVI stores when to decode, not when to show.
+        has_stamps = container.format.name != "avi" and None not in (first.time, last.time)
+        if rate and has_stamps:
+            n_frames = round((last.time - first.time) * rate) + 1
+    return VideoEnds(width, height, n_frames, file.stat().st_size)
+
+
+def _decode_last(container: InputContainer, stream: VideoStream) -> av.VideoFrame | None:
+    if not container.duration:
+        return None
+    container.seek(max(0, container.duration - 1))  # to the key frame before it
+    last = None
+    for frame in container.decode(stream):
+        if last is None or (frame.pts or 0) >= (last.pts or 0):
+            last = frame
+    return last
 
 
 def combine_files(facts: Sequence[VideoFacts], names: Sequence[str]) -> RecordingFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..engines import get_engine
 from ..engines.base import FrameErrors
 from ..errors import ModelError
 from ..linking import Roots
-from ..readers.labels import hash_labels, read_labels
+from ..readers.labels import LabelDigest, digest_labels, read_labels
 from ..store.bundles import Bundle, check_single_animal, make_bundle_view, open_bundle
 from ..store.files import make_folder
 from ..store.runs import RunIdentity, find_run, start_run
@@ -86,9 +87,9 @@ def run_evaluation(job: EvaluationJob, roots: Roots) -> EvaluationResult:
     """
     bundle = open_bundle(roots.processed, job.bundle_hash)
     check_single_animal(bundle)
-    labels_hash, frames_of = _check_labels(bundle, job, roots)
+    labels, frames_of = _check_labels(bundle, job, roots)
     engine = get_engine(bundle.facts.engine)
-    identity = RunIdentity("evaluation", job.key, {"bundle": bundle.hash, "labels": labels_hash})
+    identity = RunIdentity("evaluation", job.key, {"bundle": bundle.hash, "labels": labels.hash})
     parent = make_folder(roots.processed, EVALUATIONS)
     run = find_run(parent, identity)
     if run is None:
@@ -112,13 +113,14 @@ def run_evaluation(job: EvaluationJob, roots: Roots) -> EvaluationResult:
         run_info={
             **run.result["provenance"],
             "bundle_hash": bundle.hash,
-            "labels_hash": labels_hash,
+            "labels_hash": labels.hash,
+            "labelled_frames": labels.frames,
             "run_directory": run.directory.relative_to(roots.processed).as_posix(),
         },
     )
 
 
-def _check_labels(bundle: Bundle, job: EvaluationJob, roots: Roots) -> tuple[str, Any]:
+def _check_labels(bundle: Bundle, job: EvaluationJob, roots: Roots) -> tuple[LabelDigest, Path]:
     if not bundle.facts.has_labels:
         raise ModelError(
             "This model was registered without a label table and split (training-datasets/ of its "
@@ -128,7 +130,7 @@ def _check_labels(bundle: Bundle, job: EvaluationJob, roots: Roots) -> tuple[str
     project_dir = roots.resolve(job.project_path)
     name = f"CollectedData_{bundle.project.scorer}.h5"
     labels = read_labels(bundle.directory / bundle.project.dataset_folder() / name)
-    return hash_labels(labels, project_dir), project_dir
+    return digest_labels(labels, project_dir), project_dir
 
 
 def _summarize_parts(errors: FrameErrors, bundle: Bundle) -> dict[str, dict[str, Any]]:

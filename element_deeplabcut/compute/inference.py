@@ -19,7 +19,7 @@ from ..linking import Roots
 from ..progress import show_frames
 from ..readers.pose import PredictedPose, read_pose
 from ..store.bundles import Bundle, check_single_animal, make_bundle_view, open_bundle
-from ..store.files import hash_file, make_folder
+from ..store.files import hash_file, make_folder, measure_folder
 from ..store.runs import Attempt, Run, RunIdentity, find_run, start_run
 from ..store.views import remove_view
 from .provenance import Stopwatch
@@ -118,7 +118,7 @@ def run_inference(job: InferenceJob, roots: Roots) -> InferenceResult:
     bundle = open_bundle(roots.processed, job.bundle_hash)
     check_single_animal(bundle)
     videos = [roots.confine(roots.resolve(file.path)) for file in job.files]
-    plan = _make_plan(job, bundle)
+    plan = make_plan(job, bundle)
     identity = _identify(job, bundle, videos, plan)
     parent = make_folder(roots.processed, *Path(job.output_dir).parts)
     run = find_run(parent, identity)
@@ -131,11 +131,34 @@ def run_inference(job: InferenceJob, roots: Roots) -> InferenceResult:
             provenance = watch.record(
                 engine=bundle.facts.engine, device=device, versions=engine.describe(device)
             )
-            run = attempt.finish({"files": results, "provenance": provenance})
-    return _to_result(run, job, bundle, plan, roots)
+            size = measure_folder(attempt.directory)
+            run = attempt.finish({"files": results, "provenance": provenance, "disk_bytes": size})
+    result = _to_result(run, job, bundle, plan, roots)
+    result.run_info["videos"] = _describe_videos(job, videos, identity)
+    return result
 
 
-def _make_plan(job: InferenceJob, bundle: Bundle) -> InferencePlan:
+def _describe_videos(
+    job: InferenceJob, videos: list[Path], identity: RunIdentity
+) -> dict[int, dict[str, Any]]:
+    """Say of each file by which path, size and hash it is known again."""
+    hashed = identity.plain["inputs"]["videos"]
+    return {
+        int(file.file_id): {
+            "path": file.path,
+            "size": video.stat().st_size,
+            **hashed[str(file.file_id)],
+        }
+        for file, video in zip(job.files, videos, strict=True)
+    }
+
+
+def make_plan(job: InferenceJob, bundle: Bundle) -> InferencePlan:
+    """Say how a recording is analyzed.
+
+    Raises:
+        ParameterError: Crop or batch size do not fit the video, or each other.
+    """
     crop = job.params.get("cropping", bundle.project.crop)
     if crop and (crop[1] > job.width or crop[3] > job.height):
         raise ParameterError(
@@ -249,6 +272,7 @@ def _to_result(
         "scorer": bundle.facts.scorer,
         "batch_size": plan.batch_size,
         "dynamic": list(plan.dynamic) if plan.dynamic else None,
+        "disk_bytes": run.result.get("disk_bytes"),
         "run_directory": run.directory.relative_to(roots.processed).as_posix(),
     }
     crop = list(plan.crop) if plan.crop else None

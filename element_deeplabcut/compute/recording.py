@@ -9,11 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+
 from ..linking import Roots
 from ..progress import show_frames
 from ..store.files import make_folder
 from ..store.runs import RunIdentity, find_run, start_run
 from ..video import RecordingFacts, VideoFacts, combine_files, read_facts
+from .provenance import Stopwatch
 
 RECORDINGS = "recordings"
 
@@ -31,31 +34,50 @@ class RecordingJob:
     files: Mapping[int, str]
 
 
-def run_recording(job: RecordingJob, roots: Roots) -> tuple[RecordingFacts, dict[int, VideoFacts]]:
+def run_recording(
+    job: RecordingJob, roots: Roots
+) -> tuple[RecordingFacts, dict[int, VideoFacts], dict[str, Any]]:
     """Read the facts of a recording, or find them read before.
 
     Returns:
-        The recording's facts, and those of each file by file_id.
+        The recording's facts, those of each file by file_id, and their provenance.
 
     Raises:
         VideoError: A file cannot be decoded, or the files do not form one recording.
         PathError: A file is missing or leads out of the roots.
     """
     videos = {number: roots.confine(roots.resolve(path)) for number, path in job.files.items()}
-    identity = RunIdentity("recording", job.key, {"files": _stamp(videos)})
+    stamps = _stamp(videos)
+    identity = RunIdentity("recording", job.key, {"files": stamps})
     parent = make_folder(roots.processed, RECORDINGS)
     run = find_run(parent, identity)
     if run is None:
+        watch = Stopwatch()
         facts = {}
         for number, video in videos.items():
             with show_frames(f"Reading {video.name}") as on_frames:
                 facts[number] = read_facts(video, progress=on_frames)
         recording = combine_files(list(facts.values()), [video.name for video in videos.values()])
+        result = {str(number): _to_plain(fact) for number, fact in facts.items()}
+        result["provenance"] = watch.record(
+            engine="", device="cpu", versions={"av": av.__version__}
+        )
         with start_run(parent, identity) as attempt:
-            attempt.finish({str(number): _to_plain(fact) for number, fact in facts.items()})
-        return recording, facts
-    facts = {number: _from_plain(run.result[str(number)]) for number in videos}
-    return combine_files(list(facts.values()), [video.name for video in videos.values()]), facts
+            run = attempt.finish(result)
+    else:
+        facts = {number: _from_plain(run.result[str(number)]) for number in videos}
+        recording = combine_files(list(facts.values()), [video.name for video in videos.values()])
+    run_info = {
+        **run.result.get("provenance", {}),
+        "videos": {
+            number: {"path": job.files[number], "n_frames": fact.n_frames,
+                     "size": stamps[str(number)]["size"],
+                     "modified_ns": stamps[str(number)]["modified_ns"]}
+            for number, fact in facts.items()
+        },
+        "run_directory": run.directory.relative_to(roots.processed).as_posix(),
+    }  # fmt: skip
+    return recording, facts, run_info
 
 
 def _stamp(videos: Mapping[int, Path]) -> dict[str, Any]:

@@ -3,68 +3,35 @@
 from __future__ import annotations
 
 import glob
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ..engines import get_engine
-from ..engines.base import Engine, TrainingPlan
-from ..errors import ParameterError, PathError, ProjectError
-from ..linking import Roots, check_relative
-from ..params import PRETRAINED, RANDOM, TRAINING, check_engine_honours, engine_arguments
+from ..engines.base import Engine, Forecast, TrainingPlan
+from ..errors import ProjectError
+from ..linking import Roots
+from ..params import PRETRAINED, RANDOM, TRAINING, engine_arguments
 from ..progress import show_training
-from ..readers.engine_config import check_engine_config, drop_places
+from ..readers.engine_config import drop_places
 from ..readers.labels import (
-    LABELS_FOLDER,
-    LabelSet,
-    check_body_parts,
-    check_split,
-    hash_labels,
-    labels_file,
-    list_labelled_folders,
-    read_labels,
     read_split,
-)
-from ..readers.project import (
-    CONFIG_NAME,
-    ProjectConfig,
-    read_project,
-    read_shuffle_engine,
 )
 from ..readers.snapshots import list_snapshots
 from ..readers.yaml_files import read_yaml
-from ..store.files import hash_file, hash_json, make_folder
+from ..store.files import hash_file, hash_json, make_folder, measure_folder
 from ..store.runs import Attempt, Run, RunIdentity, find_run, start_run
-from ..store.views import ProjectView, copy_shuffle, make_view, source_model_folder
-from .provenance import Stopwatch
+from ..store.views import ProjectView, copy_shuffle, make_view
+from .provenance import Stopwatch, list_changes
 from .resuming import is_resumable, resume
+from .training_source import TrainingJob, TrainingSource, find_source
 
 TRAININGS = "trainings"
 VIEW = "project"
 DEFAULT_SEED = 42
 """DeepLabCut's own default seed of a training."""
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """What the database says of a training.
-
-    Attributes:
-        key: Primary key of the training task.
-        params: Checked training parameters.
-        project_path: Project relative to a root, or '' for the one that holds the files.
-        model_prefix: DeepLabCut's model prefix, or ''.
-        files: File paths of the video set, relative to a root.
-        device: Wish of this populate call, or None.
-    """
-
-    key: Mapping[str, Any]
-    params: Mapping[str, Any]
-    project_path: str
-    model_prefix: str
-    files: tuple[str, ...]
-    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,25 +41,14 @@ class TrainingResult:
     Attributes:
         latest_snapshot: Highest number of epochs (iterations) among the snapshots at the end.
         config_template: The project's config as it was trained with.
-        run_info: Provenance, split, label set's hash, best snapshot, run directory, and where it
-            was resumed after a stop.
+        run_info: Provenance, split, label set's hash and those of its frames, engine config and
+            what in it was changed, best snapshot, run directory and its size, and where it was
+            resumed after a stop.
     """
 
     latest_snapshot: int
     config_template: dict[str, Any]
     run_info: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where a training starts from."""
-
-    project: ProjectConfig
-    folders: tuple[str, ...]
-    engine: str
-    exists: bool  # the project has this shuffle already
-    labels_hash: str
-    config_hash: str
 
 
 def run_training(job: TrainingJob, roots: Roots) -> TrainingResult:
@@ -102,9 +58,8 @@ def run_training(job: TrainingJob, roots: Roots) -> TrainingResult:
         ElementError: Project, labels, parameters or device do not allow it (see the subclasses);
             nothing is left behind then.
     """
-    source = _find_source(job, roots)
+    source, identity, plan = prepare_training(job, roots)
     engine = get_engine(source.engine)
-    identity, plan = _identify(job, source, roots)
     parent = make_folder(roots.processed, TRAININGS)
     run = find_run(parent, identity)
     if run is None:
@@ -114,18 +69,47 @@ def run_training(job: TrainingJob, roots: Roots) -> TrainingResult:
     return _to_result(run, source, roots)
 
 
+def prepare_training(
+    job: TrainingJob, roots: Roots
+) -> tuple[TrainingSource, RunIdentity, TrainingPlan]:
+    """Find what a training starts from, and insist that it fits together. Nothing is written.
+
+    Raises:
+        ElementError: Project, labels or parameters do not allow it.
+    """
+    source = find_source(job, roots)
+    return (source, *_identify(job, source, roots))
+
+
+def rehearse_training(
+    job: TrainingJob, source: TrainingSource, plan: TrainingPlan, engine: Engine
+) -> Forecast:
+    """Go through all that comes before the first epoch, in a folder that is thrown away.
+
+    Raises:
+        ElementError: DeepLabCut cannot create the dataset, takes a setting amiss, or starting
+            weights cannot be had.
+    """
+    with tempfile.TemporaryDirectory(prefix="element-deeplabcut-") as folder:
+        view = _make_training_view(Path(folder), job, source)
+        if not source.exists:
+            engine.create_dataset(view, plan)
+        return engine.rehearse(view, plan)
+
+
 def _train(
     attempt: Attempt,
     job: TrainingJob,
-    source: _Source,
+    source: TrainingSource,
     plan: TrainingPlan,
     engine: Engine,
     device: str,
 ) -> Run:
     watch = Stopwatch()
-    view = _make_training_view(attempt, job, source)
+    view = _make_training_view(attempt.directory, job, source)
     if not source.exists:
         engine.create_dataset(view, plan)
+    untouched = _read_engine_config(view)
     versions = engine.describe(device)
     resumption = resume(attempt, view, engine, versions["deeplabcut"])
     description = " ".join(f"{name}={value}" for name, value in job.key.items())
@@ -133,175 +117,18 @@ def _train(
         f"Training {description}", source.engine, resumption.epochs, device
     ) as on_progress:
         engine.train(view, plan, device, on_progress, resumption.snapshot)
-    outcome = _collect_outcome(view, source)
+    outcome = {**_collect_outcome(view, source), **_compare_configs(untouched, view)}
+    outcome["disk_bytes"] = measure_folder(attempt.directory)
     provenance = watch.record(engine=source.engine, device=device, versions=versions)
     return attempt.finish({**outcome, "resumed": resumption.history, "provenance": provenance})
-
-
-# --- where it starts from -------------------------------------------------------------------------
-
-
-def _find_source(job: TrainingJob, roots: Roots) -> _Source:
-    project = locate_project(job.project_path, job.files, roots)
-    if job.model_prefix:
-        check_relative(job.model_prefix)
-    if project.multi_animal:
-        raise ProjectError(
-            f"'{project.directory}' is a multi-animal project; this version trains single-animal "
-            "projects only."
-        )
-    shuffle, index = job.params["shuffle"], job.params["trainingsetindex"]
-    folders = select_folders(project, job.files, roots)
-    recorded = read_shuffle_engine(project, shuffle, index, job.model_prefix)
-    engine = _choose_engine(job.params, project, recorded)
-    check_engine_honours(job.params, engine)
-    if recorded is None:
-        labels_hash = hash_json({name: _hash_folder(project, name) for name in folders})
-        return _Source(project, folders, engine, False, labels_hash, "")
-    labels = _read_existing(project, shuffle, index)
-    _check_folders(job, labels, folders, project)
-    view = ProjectView(project, engine, shuffle, index, job.model_prefix)
-    engine_config_file = source_model_folder(project, view) / "train" / view.engine_config_file.name
-    engine_config = read_yaml(engine_config_file)
-    if engine == "pytorch":  # of TensorFlow's, every path is replaced
-        check_engine_config(engine_config, engine_config_file, roots.confine)
-    _check_network(job.params, engine_config, project)
-    return _Source(
-        project,
-        tuple(sorted(labels.folders)),
-        engine,
-        True,
-        hash_labels(labels, project.directory),
-        hash_json(drop_places(engine_config, engine)),
-    )
-
-
-def locate_project(project_path: str, files: tuple[str, ...], roots: Roots) -> ProjectConfig:
-    """Find the project a training is about.
-
-    Args:
-        project_path: Its folder relative to a root, or '' for the one that holds the files.
-        files: File paths of the video set, relative to a root.
-        roots: The lab's directories.
-
-    Raises:
-        ProjectError: There is none, or the files lie in several.
-        PathError: A path does not exist or leaves the roots.
-    """
-    if project_path:
-        return read_project(roots.resolve(project_path))
-    if not files:
-        raise ProjectError(
-            "The training task names no project_path and its video set no files. Give one of the "
-            "two."
-        )
-    found = {_project_above(file, roots) for file in files}
-    folder = next(iter(found)) if len(found) == 1 else None
-    if folder is None:
-        names = ", ".join(sorted(str(folder) for folder in found if folder)) or "none"
-        raise ProjectError(
-            f"The files of the video set do not lie in exactly one DeepLabCut project (found: "
-            f"{names}). Set TrainingTask.project_path."
-        )
-    return read_project(folder)
-
-
-def _project_above(file: str, roots: Roots) -> Path | None:
-    for folder in PurePosixPath(file).parents:
-        if str(folder) == ".":
-            return None
-        try:
-            path = roots.resolve(str(folder))
-        except PathError:
-            continue
-        if (path / CONFIG_NAME).is_file():
-            return path
-    return None
-
-
-def select_folders(project: ProjectConfig, files: tuple[str, ...], roots: Roots) -> tuple[str, ...]:
-    """Name the labelled-data folders a video set stands for; no files stand for all of them.
-
-    Raises:
-        ProjectError: One has no labels, or the project has none at all.
-    """
-    labelled = list_labelled_folders(project)
-    if not labelled:
-        raise ProjectError(
-            f"'{project.directory / LABELS_FOLDER}' holds no labels of '{project.scorer}'. Label "
-            "frames in DeepLabCut first."
-        )
-    wanted = sorted({_folder_of(file, project, roots) for file in files}) or list(labelled)
-    for name in wanted:
-        if name not in labelled:
-            raise ProjectError(
-                f"The video set names '{name}', which has no labels: "
-                f"'{labels_file(project, name)}' does not exist. Label it in DeepLabCut, or take "
-                f"the file out of the video set. Labelled are: {', '.join(labelled)}."
-            )
-    return tuple(wanted)
-
-
-def _folder_of(file: str, project: ProjectConfig, roots: Roots) -> str:
-    path = roots.resolve(file)
-    parent = project.directory / LABELS_FOLDER
-    return path.relative_to(parent).parts[0] if path.is_relative_to(parent) else path.stem
-
-
-def _choose_engine(params: Mapping[str, Any], project: ProjectConfig, recorded: str | None) -> str:
-    wanted = params.get("engine")
-    if recorded and wanted and wanted != recorded:
-        raise ParameterError(
-            f"Shuffle {params['shuffle']} of '{project.directory}' was made for the {recorded} "
-            f"engine, and the parameters ask for {wanted}. Choose a shuffle number that does not "
-            "exist yet, or leave out 'engine'."
-        )
-    return recorded or wanted or str(project.settings.get("engine") or "pytorch").lower()
-
-
-def _read_existing(project: ProjectConfig, shuffle: int, index: int) -> LabelSet:
-    file = project.directory / project.split_file(shuffle, index)
-    dataset = project.directory / project.dataset_folder() / f"CollectedData_{project.scorer}.h5"
-    labels = read_labels(dataset)
-    check_body_parts(labels, project, dataset)
-    check_split(read_split(file), labels, file)
-    return labels
-
-
-def _check_folders(
-    job: TrainingJob, labels: LabelSet, folders: tuple[str, ...], project: ProjectConfig
-) -> None:
-    """A video set means exactly its folders; an existing shuffle may hold others."""
-    if job.files and labels.folders != frozenset(folders):
-        raise ProjectError(
-            f"Shuffle {job.params['shuffle']} of '{project.directory}' was made from the labels of "
-            f"{', '.join(sorted(labels.folders))}; the video set stands for {', '.join(folders)}. "
-            "Choose a shuffle number that does not exist yet, or a video set of the same folders."
-        )
-
-
-def _check_network(
-    params: Mapping[str, Any], engine_config: Mapping[str, Any], project: ProjectConfig
-) -> None:
-    wanted, given = params.get("net_type"), engine_config.get("net_type")
-    if wanted and wanted != given:
-        raise ParameterError(
-            f"Shuffle {params['shuffle']} of '{project.directory}' has the network {given}, and "
-            f"the parameters ask for {wanted}. Choose a shuffle number that does not exist yet."
-        )
-
-
-def _hash_folder(project: ProjectConfig, name: str) -> str:
-    file = labels_file(project, name)
-    labels = read_labels(file)
-    check_body_parts(labels, project, file)
-    return hash_labels(labels, project.directory)
 
 
 # --- identity, view, outcome ----------------------------------------------------------------------
 
 
-def _identify(job: TrainingJob, source: _Source, roots: Roots) -> tuple[RunIdentity, TrainingPlan]:
+def _identify(
+    job: TrainingJob, source: TrainingSource, roots: Roots
+) -> tuple[RunIdentity, TrainingPlan]:
     params = dict(job.params)
     weights = params.get("init_weights", PRETRAINED)
     weights_hash = ""
@@ -317,7 +144,7 @@ def _identify(job: TrainingJob, source: _Source, roots: Roots) -> tuple[RunIdent
         "params": params,
         "engine": source.engine,
         "model_prefix": job.model_prefix,
-        "labels": source.labels_hash,
+        "labels": source.labels.hash,
         "project_config": hash_json(settings),
         "engine_config": source.config_hash,
         "init_weights": weights_hash,
@@ -342,10 +169,10 @@ def _hash_weights(file: Path) -> str:
     return hash_json({other.name: hash_file(other) for other in files if other.is_file()})
 
 
-def _make_training_view(attempt: Attempt, job: TrainingJob, source: _Source) -> ProjectView:
+def _make_training_view(folder: Path, job: TrainingJob, source: TrainingSource) -> ProjectView:
     view = make_view(
         source.project,
-        make_folder(attempt.directory, VIEW),
+        make_folder(folder, VIEW),
         engine=source.engine,
         shuffle=job.params["shuffle"],
         trainingsetindex=job.params["trainingsetindex"],
@@ -358,7 +185,7 @@ def _make_training_view(attempt: Attempt, job: TrainingJob, source: _Source) -> 
     return view
 
 
-def _collect_outcome(view: ProjectView, source: _Source) -> dict[str, Any]:
+def _collect_outcome(view: ProjectView, source: TrainingSource) -> dict[str, Any]:
     snapshots = list_snapshots(view.train_folder, view.engine)
     if not snapshots:
         raise ProjectError(
@@ -372,7 +199,8 @@ def _collect_outcome(view: ProjectView, source: _Source) -> dict[str, Any]:
         "snapshots": [snapshot.path.name for snapshot in snapshots],
         "best_snapshot": snapshots[-1].path.name,
         "split": {"train": split.train, "test": split.test},
-        "labels_hash": source.labels_hash,
+        "labels_hash": source.labels.hash,
+        "labelled_frames": source.labels.frames,
         "labelled_folders": source.folders,
         "shuffle": view.shuffle,
         "trainingsetindex": view.trainingsetindex,
@@ -380,7 +208,17 @@ def _collect_outcome(view: ProjectView, source: _Source) -> dict[str, Any]:
     }
 
 
-def _to_result(run: Run, source: _Source, roots: Roots) -> TrainingResult:
+def _read_engine_config(view: ProjectView) -> dict[str, Any]:
+    return drop_places(read_yaml(view.engine_config_file, is_ours=True), view.engine)
+
+
+def _compare_configs(untouched: Mapping[str, Any], view: ProjectView) -> dict[str, Any]:
+    """Keep the engine config, and what differs from the one DeepLabCut (or the user) wrote."""
+    config = _read_engine_config(view)
+    return {"engine_config": config, "engine_config_changes": list_changes(untouched, config)}
+
+
+def _to_result(run: Run, source: TrainingSource, roots: Roots) -> TrainingResult:
     facts = dict(run.result)
     provenance = facts.pop("provenance")
     settings = {**source.project.settings, "project_path": "", "video_sets": {}}

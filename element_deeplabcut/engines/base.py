@@ -100,6 +100,25 @@ class InferencePlan:
     dynamic: tuple[bool, float, int] | None = None
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """What a training will be like, as far as its settings say.
+
+    Attributes:
+        network: Name by which trainings of the same network are known.
+        length: Epochs (PyTorch) or iterations (TensorFlow).
+        snapshot_bytes: Size of a snapshot while it trains, or None if unknown.
+        n_snapshots: How many lie on disk at a time, at most.
+        must_download: Whether pretrained weights are not on this machine yet.
+    """
+
+    network: str
+    length: int
+    snapshot_bytes: int | None
+    n_snapshots: int
+    must_download: bool
+
+
 OnTraining = Callable[[TrainingProgress], None]
 OnFrames = Callable[[int], None]
 
@@ -134,8 +153,22 @@ class Engine(Protocol):
         the length that the plan says.
         """
 
+    def rehearse(self, view: ProjectView, plan: TrainingPlan) -> Forecast:
+        """Go through what comes before a training, without training or downloading.
+
+        Raises:
+            EngineError: A setting is not valid, or starting weights cannot be had.
+        """
+
     def is_complete(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot was written to its end: a killed worker may leave half of one."""
+
+    def check_model(self, view: ProjectView) -> None:
+        """Insist that the installed engine can run the model of a view or bundle.
+
+        Raises:
+            EngineError: A newer one made it.
+        """
 
     def evaluate(self, view: ProjectView, snapshot: str, device: str) -> FrameErrors:
         """Predict every labelled frame of the view with one of its snapshots."""

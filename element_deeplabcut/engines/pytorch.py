@@ -17,6 +17,7 @@ from ..readers.yaml_files import read_yaml
 from ..store.views import ProjectView
 from . import pytorch_training as training
 from .base import (
+    Forecast,
     FrameErrors,
     InferencePlan,
     OnFrames,
@@ -95,12 +96,32 @@ def train(
         training.run(view, plan, device, on_progress, resume_from)
 
 
+def rehearse(view: ProjectView, plan: TrainingPlan) -> Forecast:
+    """Go through what comes before a training, without training or downloading.
+
+    Raises:
+        EngineError: A setting is not valid, or starting weights cannot be had.
+    """
+    with contained(view.log_file):
+        _check_version(view)
+        return training.rehearse(view, plan)
+
+
 def is_complete(snapshot: Snapshot) -> bool:
     """Whether a snapshot was written to its end."""
     try:
         return {"model", "metadata"} <= training.load(snapshot.path).keys()
     except training.UNLOADABLE:
         return False
+
+
+def check_model(view: ProjectView) -> None:
+    """Insist that the installed engine can run the model of a view or bundle.
+
+    Raises:
+        EngineError: A newer one made it.
+    """
+    _check_version(view)
 
 
 def _check_version(view: ProjectView) -> None:

@@ -14,15 +14,19 @@ from typing import Any
 
 from ..errors import EngineError
 from ..params import PRETRAINED, RANDOM
+from ..readers.engine_config import name_network
 from ..readers.learning_curve import LEARNING_RATE, LOSS
 from ..readers.project import ENGINE_CONFIG
 from ..readers.snapshots import Snapshot, list_snapshots
+from ..readers.yaml_files import read_yaml
 from ..store.views import ProjectView
-from .base import OnTraining, TrainingPlan, TrainingProgress
+from .base import Forecast, OnTraining, TrainingPlan, TrainingProgress
 from .messages import explained
 
 _HUB_TIMEOUT_S = 5
 _INITIAL_WEIGHTS = "initial-weights.pt"  # not "snapshot-...": DeepLabCut would take it for one
+_USUALLY_KEPT = 5  # DeepLabCut's own default
+_WITH_OPTIMIZER = 3  # Adam keeps two numbers for each weight
 _SAVE_OPTIMIZER = "runner.snapshots.save_optimizer_state"
 UNLOADABLE = (
     AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError,
@@ -65,6 +69,30 @@ def run(
     if not keeps_state:
         _drop_optimizer_states(view)
     (view.train_folder / _INITIAL_WEIGHTS).unlink(missing_ok=True)
+
+
+def rehearse(view: ProjectView, plan: TrainingPlan) -> Forecast:
+    """Build the network from the settings and look for its weights."""
+    from deeplabcut.pose_estimation_pytorch.models import PoseModel
+
+    arguments = dict(plan.arguments)
+    _apply_updates(view, arguments.pop("pytorch_cfg_updates", {}))
+    settings = _read_config(view)
+    must_download = plan.init_weights == PRETRAINED and not _find_or_explain(view)
+    if plan.init_weights not in (PRETRAINED, RANDOM):
+        _load_weights(Path(plan.init_weights))
+    with explained("build the network"):
+        network = PoseModel.build(settings["model"], pretrained_backbone=False)
+    n_bytes = sum(weights.numel() * weights.element_size() for weights in network.parameters())
+    written = read_yaml(view.engine_config_file, is_ours=True)
+    kept = written["runner"]["snapshots"].get("max_snapshots", _USUALLY_KEPT)
+    return Forecast(
+        network=name_network(written),
+        length=int(arguments.get("epochs") or settings["train_settings"]["epochs"]),
+        snapshot_bytes=_WITH_OPTIMIZER * n_bytes,
+        n_snapshots=int(arguments.get("max_snapshots_to_keep") or kept) + 1,  # and the best one
+        must_download=must_download,
+    )
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -139,24 +167,62 @@ def _download_or_explain(view: ProjectView) -> None:
     once with a short time-out; if it is out of reach, only weights downloaded before are used.
     """
     from deeplabcut.pose_estimation_pytorch.models import PoseModel
-    from huggingface_hub import constants, get_session
+
+    with _hub(offline=not _is_hub_reachable()):
+        try:
+            PoseModel.build(_read_config(view)["model"], pretrained_backbone=True)
+        except Exception as error:
+            raise _explain_no_weights(error) from error
+
+
+def _find_or_explain(view: ProjectView) -> bool:
+    """Say whether pretrained weights are on this machine; downloadable ones are not fetched.
+
+    Raises:
+        EngineError: They are neither here nor to be downloaded.
+    """
+    from deeplabcut.pose_estimation_pytorch.models import PoseModel
+
+    try:
+        with _hub(offline=True):
+            PoseModel.build(_read_config(view)["model"], pretrained_backbone=True)
+    except Exception as error:
+        if _is_hub_reachable():
+            return False
+        raise _explain_no_weights(error) from error
+    return True
+
+
+@contextlib.contextmanager
+def _hub(offline: bool) -> Iterator[None]:
+    from huggingface_hub import constants
 
     was_offline = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = was_offline or offline
     try:
-        if not was_offline:
-            get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S)
-    except Exception:  # whatever kind of unreachable it is
-        constants.HF_HUB_OFFLINE = True
-    try:
-        PoseModel.build(_read_config(view)["model"], pretrained_backbone=True)
-    except Exception as error:
-        raise EngineError(
-            "The pretrained weights are neither on this machine nor to be downloaded "
-            f"({str(error).splitlines()[0]}). Connect it to the internet once, or set the "
-            "parameter init_weights to 'random' or to a snapshot file below a root directory."
-        ) from error
+        yield
     finally:
         constants.HF_HUB_OFFLINE = was_offline
+
+
+def _is_hub_reachable() -> bool:
+    from huggingface_hub import constants, get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S)
+    except Exception:  # whatever kind of unreachable it is
+        return False
+    return True
+
+
+def _explain_no_weights(error: Exception) -> EngineError:
+    return EngineError(
+        "The pretrained weights are neither on this machine nor to be downloaded "
+        f"({str(error).splitlines()[0]}). Connect it to the internet once, or set the "
+        "parameter init_weights to 'random' or to a snapshot file below a root directory."
+    )
 
 
 # --- watching -------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from ..readers.labels import read_labels, read_split
 from ..readers.snapshots import Snapshot
 from ..store.views import ProjectView
 from . import tensorflow_training as training
-from .base import FrameErrors, InferencePlan, OnFrames, OnTraining, TrainingPlan, Video
+from .base import Forecast, FrameErrors, InferencePlan, OnFrames, OnTraining, TrainingPlan, Video
 from .containment import contained
 from .frames import counted_frames, upright_frames
 from .messages import explained
@@ -138,6 +138,20 @@ def train(
     """
     with contained(view.log_file), _fresh_graph(device), explained("train the model"):
         training.run(view, plan, on_progress, resume_from)
+
+
+def rehearse(view: ProjectView, plan: TrainingPlan) -> Forecast:
+    """Go through what comes before a training, without training or downloading.
+
+    Raises:
+        EngineError: A setting is not valid, or starting weights cannot be had.
+    """
+    with contained(view.log_file):
+        return training.rehearse(view, plan)
+
+
+def check_model(view: ProjectView) -> None:
+    """Whatever DeepLabCut made it, its configs are read by all."""
 
 
 def is_complete(snapshot: Snapshot) -> bool:

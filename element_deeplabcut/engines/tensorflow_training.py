@@ -27,17 +27,21 @@ import numpy as np
 
 from ..errors import EngineError
 from ..params import PRETRAINED, RANDOM
+from ..readers.engine_config import name_network
 from ..readers.learning_curve import EARLIER_CURVE, LEARNING_RATE, LEARNING_STATS, LOSS
 from ..readers.snapshots import Snapshot, list_snapshots
 from ..readers.yaml_files import read_yaml, replace_yaml
 from ..store.views import ProjectView
-from .base import OnTraining, TrainingPlan, TrainingProgress
+from .base import Forecast, OnTraining, TrainingPlan, TrainingProgress
 
 _INITIAL = "initialsnapshot-0"
 """Weights a training starts from. DeepLabCut takes the number behind the first hyphen for the
 iterations done, and restores all layers if the name holds "snapshot"; it does not list this one."""
 
 _DOWNLOAD_TIMEOUT_S = 30
+_REACH_TIMEOUT_S = 5
+_RESNET_HOST = "download.tensorflow.org"
+_USUALLY_KEPT = 5  # DeepLabCut's own default
 _SHARED_SETTINGS = ("global_scale", "location_refinement", "locref_stdev")
 """Entries of the training's settings that analyses must share."""
 
@@ -82,6 +86,25 @@ def run(
     settings.update(multi_step=schedule, init_weights="" if origin == RANDOM else str(origin))
     replace_yaml(view.engine_config_file, settings)
     _tidy(view, arguments.get("max_snapshots_to_keep"))
+
+
+def rehearse(view: ProjectView, plan: TrainingPlan) -> Forecast:
+    """Go through the settings, and look for the starting weights."""
+    arguments = dict(plan.arguments)
+    settings = _prepare_settings(view, arguments)
+    schedule_end = int(settings["multi_step"][-1][1])
+    must_download = False
+    if plan.init_weights == PRETRAINED:
+        must_download = not _find_or_explain(str(settings["net_type"]))
+    elif plan.init_weights != RANDOM:
+        _check_snapshot(Path(plan.init_weights))
+    return Forecast(
+        network=name_network(settings),
+        length=min(schedule_end, arguments.get("maxiters") or schedule_end),
+        snapshot_bytes=None,
+        n_snapshots=int(arguments.get("max_snapshots_to_keep") or _USUALLY_KEPT),
+        must_download=must_download,
+    )
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -167,13 +190,39 @@ def _download_or_explain(net_type: str) -> Path:
         package = auxiliaryfunctions.get_deeplabcut_path()
         return Path(auxfun_models.check_for_weights(net_type, package))
     except Exception as error:  # whatever kind of unreachable it is
-        raise EngineError(
-            "The pretrained weights are neither on this machine nor to be downloaded "
-            f"({str(error).splitlines()[0]}). Connect it to the internet once, or set the "
-            "parameter init_weights to 'random' or to a snapshot below a root directory."
-        ) from error
+        raise _explain_no_weights(error) from error
     finally:
         socket.setdefaulttimeout(timeout)
+
+
+def _find_or_explain(net_type: str) -> bool:
+    """Say whether pretrained weights are on this machine; downloadable ones are not fetched.
+
+    Raises:
+        EngineError: They are neither here nor to be downloaded.
+    """
+    from deeplabcut.utils import auxfun_models, auxiliaryfunctions
+
+    relative = auxfun_models.MODELTYPE_FILEPATH_MAP.get(net_type)
+    if relative is None:
+        return True  # DeepLabCut looks for none
+    file = Path(auxiliaryfunctions.get_deeplabcut_path()) / relative
+    if any(file.parent.glob(f"*{file.name}*")):
+        return True
+    address = ("storage.googleapis.com" if "resnet" not in net_type else _RESNET_HOST, 80)
+    try:
+        socket.create_connection(address, timeout=_REACH_TIMEOUT_S).close()
+    except OSError as error:
+        raise _explain_no_weights(error) from error
+    return False
+
+
+def _explain_no_weights(error: Exception) -> EngineError:
+    return EngineError(
+        "The pretrained weights are neither on this machine nor to be downloaded "
+        f"({str(error).splitlines()[0]}). Connect it to the internet once, or set the "
+        "parameter init_weights to 'random' or to a snapshot below a root directory."
+    )
 
 
 def _write_random_weights(settings_file: Path, target: Path, seed: int) -> None:
@@ -198,6 +247,14 @@ def _write_random_weights(settings_file: Path, target: Path, seed: int) -> None:
 
 def _copy_weights(source: Path, target: Path, arguments: Mapping[str, Any]) -> None:
     """Copy a snapshot under the name of one that was not trained yet."""
+    snapshot = _check_snapshot(source)
+    for end in (".index", ".data-00000-of-00001"):
+        shutil.copyfile(
+            snapshot.path.with_name(snapshot.path.name + end), target.with_name(target.name + end)
+        )
+
+
+def _check_snapshot(source: Path) -> Snapshot:
     snapshot = Snapshot(False, 0, source.with_suffix("") if source.suffix else source)
     missing = [end for end in (".index", ".data-00000-of-00001")
                if not snapshot.path.with_name(snapshot.path.name + end).is_file()]  # fmt: skip
@@ -207,10 +264,7 @@ def _copy_weights(source: Path, target: Path, arguments: Mapping[str, Any]) -> N
             "missing beside it). Give init_weights one of the three files of a snapshot, for "
             "instance snapshot-50000.index."
         )
-    for end in (".index", ".data-00000-of-00001"):
-        shutil.copyfile(
-            snapshot.path.with_name(snapshot.path.name + end), target.with_name(target.name + end)
-        )
+    return snapshot
 
 
 # --- watching -------------------------------------------------------------------------------------

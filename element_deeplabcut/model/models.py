@@ -11,6 +11,7 @@ import datajoint as dj
 from .. import train
 from ..blobs import BLOB
 from ..compute.evaluation import EvaluationJob, EvaluationResult, run_evaluation
+from ..compute.provenance import describe_registration
 from ..errors import ParameterError
 from ..registration import (
     ModelRecord,
@@ -108,6 +109,8 @@ class Model(dj.Manual):
             when the table was created.
         snapshot (varchar(64)): Snapshot file, for instance ``snapshot-best-010.pt``.
         bundle_hash (varchar(64)): Name of the bundle in the model store: a hash of all of it.
+        run_info (longblob, nullable): Provenance: when, where and from which training it was
+            registered; null in rows of earlier versions.
     """
 
     @property
@@ -137,6 +140,7 @@ class Model(dj.Manual):
         {reference}
         snapshot             : varchar(64)    # file name
         bundle_hash          : varchar(64)    # name in the model store
+        run_info=null        : {BLOB}       # how it came to be
         """
 
     class BodyPart(dj.Part):
@@ -241,8 +245,9 @@ class Model(dj.Manual):
         if snapshotindex is not None:
             changes["snapshotindex"] = snapshotindex
         record = register_training(get_roots(), row["run_info"], changes)
+        training = {name: row[name] for name in train.ModelTraining.primary_key}
         return cls._insert_record(
-            model_name, record, model_description, row["paramset_idx"], prompt
+            model_name, record, model_description, row["paramset_idx"], prompt, training
         )
 
     @classmethod
@@ -261,12 +266,14 @@ class Model(dj.Manual):
         model_description: str,
         paramset_idx: int | None,
         prompt: bool,
+        training: Mapping[str, Any] | None = None,
     ) -> dict[str, str]:
         row = {
             "model_name": model_name,
             **record.columns,
             "model_description": model_description,
             "paramset_idx": paramset_idx,
+            "run_info": describe_registration(training),
         }
         check_lengths(cls(), row)
         same = (cls & {"bundle_hash": record.columns["bundle_hash"]}).fetch("model_name")
@@ -276,7 +283,8 @@ class Model(dj.Manual):
             return key
         with cls.connection.transaction:
             BodyPart.insert_from_config(record.columns["config_template"], prompt=False)
-            cls.insert1(row)
+            # Tables that an earlier version declared have no run_info.
+            cls.insert1(row, ignore_extra_fields=True)
             cls.BodyPart.insert({**key, "body_part": part} for part in record.body_parts)
         return key
 

@@ -11,6 +11,8 @@ import datajoint as dj
 import pandas as pd
 
 from ..blobs import BLOB, check_fits, insert_row
+from ..compute.checking.bench import check_each, insist_on_tasks
+from ..compute.findings import CheckReport
 from ..compute.inference import InferenceJob, InferenceResult, RecordingFile, run_inference
 from ..compute.loading import LoadingJob, check_task_mode, run_loading
 from ..compute.vouching import describe_model
@@ -24,6 +26,7 @@ from ..pose.table import build_table
 from ..progress import INFERENCE, announced
 from ..tables import (
     DistinctJobs,
+    QueryMethod,
     RelativePaths,
     check_distinct_names,
     explain_not_one,
@@ -170,6 +173,35 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
                 resolve_style(settings, config, list_body_parts(config))
 
     insert_estimation_task = generate
+
+    @QueryMethod
+    def check(
+        self, key: Any = None, *, device: str | None = None, elsewhere: bool = False
+    ) -> CheckReport:
+        """Say whether analyses can be done on this machine, before they are begun.
+
+        ``PoseEstimationTask.check(key)`` or ``(PoseEstimationTask & key).check()``. The model is
+        compared with its hash, the videos' first and last frames are decoded, parameters, engine,
+        device and disk space are looked at as the analysis itself does, and the time it takes is
+        estimated by earlier ones. Results to load are loaded, and thrown away. Nothing is written.
+
+        Args:
+            key: Restriction of the tasks.
+            device: Device to ask for; None for the best there is.
+            elsewhere: The work is done on another machine: engine and device are not asked.
+
+        Returns:
+            The findings; true if there is no problem among them.
+
+        Raises:
+            ParameterError: The restriction matches no task.
+            SetupError: A root directory is not on this machine.
+        """
+        from .checks import check_task  # it needs the tables declared below
+
+        keys = (self if key is None else self & key).fetch("KEY")
+        insist_on_tasks(len(keys), "PoseEstimationTask")
+        return check_each(keys, get_roots, check_task, device=device, elsewhere=elsewhere)
 
 
 def _split_wish(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import datajoint as dj
 
+from ..blobs import BLOB
 from ..compute.recording import RecordingJob, run_recording
 from ..errors import QueryError
 from ..tables import DistinctJobs, RelativePaths
@@ -60,9 +61,11 @@ class RecordingInfo(DistinctJobs, dj.Imported):
         fps (double, nullable): Frames per second; `File` has it as an exact ratio.
         recording_datetime (datetime, nullable): Creation time in the first file's metadata, UTC.
         recording_duration (float): Seconds, all files end to end.
+        run_info (longblob, nullable): Provenance, and the size of each file when it was read; null
+            in rows of earlier versions.
     """
 
-    definition = """
+    definition = f"""
     # Exact facts of a recording
     -> VideoRecording
     ---
@@ -72,6 +75,7 @@ class RecordingInfo(DistinctJobs, dj.Imported):
     fps=null                : double    # frames per second
     recording_datetime=null : datetime  # from the first file's metadata, UTC
     recording_duration      : float     # s
+    run_info=null           : {BLOB}  # how it came to be
     """
 
     class File(dj.Part):
@@ -108,7 +112,9 @@ class RecordingInfo(DistinctJobs, dj.Imported):
         """Decode every frame."""
         return run_recording(RecordingJob(key, files), get_roots())
 
-    def make_insert(self, key: dict[str, Any], recording: Any, files: dict[int, Any]) -> None:
+    def make_insert(
+        self, key: dict[str, Any], recording: Any, files: dict[int, Any], run_info: dict[str, Any]
+    ) -> None:
         """Record the facts."""
         self.insert1(
             {
@@ -119,7 +125,9 @@ class RecordingInfo(DistinctJobs, dj.Imported):
                 "fps": float(recording.rate),
                 "recording_datetime": recording.recorded_at,
                 "recording_duration": recording.duration,
-            }
+                "run_info": run_info,
+            },
+            ignore_extra_fields=True,  # tables declared by an earlier version have no run_info
         )
         self.File.insert(
             {

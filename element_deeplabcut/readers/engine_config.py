@@ -77,3 +77,10 @@ def drop_places(config: Mapping[str, Any], engine: str) -> dict[str, Any]:
         return {**config, "project_path": "", "init_weights": ""}
     metadata = {**(config.get("metadata") or {}), "project_path": "", "pose_config_path": ""}
     return {**config, "metadata": metadata}
+
+
+def name_network(config: Mapping[str, Any]) -> str:
+    """Name the network of an engine config, so that networks alike in cost have one name."""
+    net_type = str(config.get("net_type") or "")
+    backbone = ((config.get("model") or {}).get("backbone") or {}).get("model_name")
+    return f"{net_type} ({backbone})" if backbone and backbone != net_type else net_type

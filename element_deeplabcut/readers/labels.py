@@ -21,6 +21,8 @@ from ..errors import ProjectError
 from .project import ProjectConfig
 
 LABELS_FOLDER = "labeled-data"
+_SHORT = 16
+"""Hex digits that tell the labels of one frame from others; the whole set has all 64."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,19 @@ class LabelSet:
     def folders(self) -> frozenset[str]:
         """Names of the labelled-data folders the frames lie in."""
         return frozenset(Path(image).parts[-2] for image in self.images)
+
+
+@dataclass(frozen=True)
+class LabelDigest:
+    """Hashes by which a label set is known again.
+
+    Attributes:
+        hash: Of the set as a whole, 64 hex digits.
+        frames: Image -> hashes of its labels and of its picture, 16 hex digits each.
+    """
+
+    hash: str
+    frames: dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -200,17 +215,50 @@ def hash_labels(labels: LabelSet, project_dir: Path) -> str:
     Raises:
         ProjectError: A frame named by the labels is missing.
     """
+    return digest_labels(labels, project_dir).hash
+
+
+def digest_labels(labels: LabelSet, project_dir: Path) -> LabelDigest:
+    """Hash a label set as a whole, and frame by frame.
+
+    Raises:
+        ProjectError: A frame named by the labels is missing.
+    """
     digest = hashlib.sha256()
     order = np.argsort(np.array(labels.images, dtype=object), kind="stable")
     digest.update("\n".join(labels.body_parts).encode())
+    positions = digest_positions(labels)
+    frames = {}
     for row in order:
         image = labels.images[row]
         digest.update(b"\0" + image.encode() + b"\0" + labels.positions[row].tobytes())
         try:
-            digest.update(hashlib.sha256((project_dir / image).read_bytes()).digest())
+            picture = hashlib.sha256((project_dir / image).read_bytes())
         except OSError as error:
             raise ProjectError(
                 f"The labels name '{image}', which is not in '{project_dir}'. Restore the frame, "
                 "or remove its label in DeepLabCut."
             ) from error
-    return digest.hexdigest()
+        digest.update(picture.digest())
+        frames[image] = (positions[image], picture.hexdigest()[:_SHORT])
+    return LabelDigest(digest.hexdigest(), frames)
+
+
+def digest_positions(labels: LabelSet) -> dict[str, str]:
+    """Hash the labels of each frame, whatever the order of the body parts: image -> hash."""
+    order = np.argsort(np.array(labels.body_parts, dtype=object), kind="stable")
+    names = "\n".join(labels.body_parts[part] for part in order).encode() + b"\0"
+    rows = np.ascontiguousarray(labels.positions[:, order])
+    return {
+        image: hashlib.sha256(names + row.tobytes()).hexdigest()[:_SHORT]
+        for image, row in zip(labels.images, rows, strict=True)
+    }
+
+
+def digest_picture(file: Path) -> str:
+    """Hash a labelled frame's picture, as `digest_labels` does.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:_SHORT]

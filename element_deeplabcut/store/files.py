@@ -25,12 +25,13 @@ _PATIENCE_S = 5
 _CHUNK = 1 << 20
 
 
-def hash_file(file: Path) -> str:
-    """SHA-256 of a file's content, as hex."""
+def hash_file(file: Path, on_bytes: Callable[[int], object] = lambda read: None) -> str:
+    """SHA-256 of a file's content, as hex; ``on_bytes`` hears how many bytes were read."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
+            on_bytes(len(chunk))
     return digest.hexdigest()
 
 
@@ -61,6 +62,12 @@ def list_files(folder: Path) -> dict[str, Path]:
             file = Path(parent) / name
             found[file.relative_to(folder).as_posix()] = file
     return dict(sorted(found.items()))
+
+
+def measure_folder(folder: Path) -> int:
+    """Add up the sizes of the regular files below a folder, in bytes."""
+    files = (file.lstat() for file in list_files(folder).values())
+    return sum(facts.st_size for facts in files if stat.S_ISREG(facts.st_mode))
 
 
 def make_folder(base: Path, *parts: str) -> Path:

@@ -159,13 +159,19 @@ def find_run(parent: Path, identity: RunIdentity) -> Run | None:
     return run
 
 
+def is_published(parent: Path, identity: RunIdentity) -> bool:
+    """Whether a run with this identity seems to be there; its files are not looked at."""
+    manifest = read_manifest(parent / identity.name)
+    return manifest is not None and manifest["identity"] == identity.plain
+
+
 def open_run(folder: Path) -> Run:
     """Open a published run by its folder.
 
     Raises:
         ResultError: It is missing or was changed since it was published.
     """
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     changed = find_changed(folder, manifest["files"]) if manifest else [MANIFEST]
     if manifest is None or changed:
         problem = ", ".join(changed)
@@ -184,7 +190,7 @@ def _to_run(folder: Path, manifest: dict[str, Any]) -> Run:
 def _read_run(folder: Path, identity: RunIdentity) -> Run | None:
     if not os.path.lexists(folder):
         return None
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     problem = _find_problem(folder, manifest, identity)
     if manifest is None or problem:
         _set_aside(folder, problem)
@@ -192,7 +198,7 @@ def _read_run(folder: Path, identity: RunIdentity) -> Run | None:
     return _to_run(folder, manifest)
 
 
-def _read_manifest(folder: Path) -> dict[str, Any] | None:
+def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Read a manifest; None when there is none, or none that this version wrote."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -233,7 +239,7 @@ def recognize_run(folder: Path) -> tuple[RunIdentity, frozenset[str]] | None:
         The identity and the files it was published with (POSIX paths, the manifest's included), or
         None for anything that is not a run this version published under this name.
     """
-    manifest = None if (folder / MANIFEST).is_symlink() else _read_manifest(folder)
+    manifest = None if (folder / MANIFEST).is_symlink() else read_manifest(folder)
     try:
         identity = RunIdentity(**manifest["identity"]) if manifest else None
         if manifest is None or identity is None or identity.name != folder.name:

@@ -292,6 +292,19 @@ def test_it_draws_pictures(demo: Demo, name: str) -> None:
 
 
 @pytest.mark.dlc
+def test_it_checks_before_and_tells_afterwards(demo: Demo) -> None:
+    checked = demo.folder.checks.read_text()
+    assert checked.count("no problem found") == 2  # the training, then the analyses
+    assert "PROBLEM" not in checked
+    story = demo.folder.description.read_text()
+    assert story.startswith("model.PoseEstimation")
+    assert "videos/morning-2.mp4" in story
+    assert "60 frames" in story
+    assert "CHANGED" not in story
+    assert "MISSING" not in story
+
+
+@pytest.mark.dlc
 def test_the_printed_queries_work_when_pasted(demo: Demo) -> None:
     pasted = demo.paste(demo.queries)
     assert "Error" not in pasted.stderr

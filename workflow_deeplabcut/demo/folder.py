@@ -97,6 +97,16 @@ class DemoFolder:
         return self.path / "labeled_video.mp4"
 
     @property
+    def checks(self) -> Path:
+        """What was found before the training and the analyses."""
+        return self.path / "check.txt"
+
+    @property
+    def description(self) -> Path:
+        """How the poses of a recording came to be."""
+        return self.path / "describe.txt"
+
+    @property
     def nwb(self) -> Path:
         """Poses of a recording for other programs and archives."""
         return self.path / "mouse1.nwb"
@@ -110,7 +120,8 @@ class DemoFolder:
     def products(self) -> tuple[Path, ...]:
         """All files that a run leaves to be looked at."""
         tables = (self.leaderboard, self.quality)
-        return (*self.pictures, *tables, self.labeled_video, self.nwb, self.summary)
+        notes = (self.checks, self.description)
+        return (*self.pictures, *tables, self.labeled_video, self.nwb, *notes, self.summary)
 
     def check_is_demo(self) -> None:
         """Insist that a demo was run here.

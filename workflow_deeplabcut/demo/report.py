@@ -35,6 +35,8 @@ _DESCRIPTIONS = {
     "labeled_video": "its first file with the poses drawn in",
     "leaderboard": "the network's snapshots by their test error",
     "quality": "a verdict on each body part, with the figures behind it",
+    "description": "how these poses came to be, and whether every file is the same",
+    "checks": "what was looked at before the training and the tracking began",
     "nwb": "its poses in Neurodata Without Borders",
     "summary": "these numbers",
 }

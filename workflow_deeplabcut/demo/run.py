@@ -18,7 +18,7 @@ from element_deeplabcut.errors import ResultError, SetupError
 from element_deeplabcut.readers.learning_curve import read_learning_curve
 
 from .. import database, synthetic
-from . import products, settings
+from . import products, records, settings
 from .connection import drop_schemas, open_pipeline, prepare_process
 from .console import Steps
 from .folder import DEFAULT_OUTPUT, DemoFolder
@@ -109,6 +109,7 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
     with steps.step("register") as note:
         training_key = _register(pipeline, project, engine, note)
     with steps.step("train") as note:
+        note(records.check(train.TrainingTask & training_key, folder))
         train.ModelTraining.populate(training_key)
         run_info = (train.ModelTraining & training_key).fetch1("run_info")
         trained = (train.ModelTraining & training_key).fetch1("latest_snapshot")
@@ -123,7 +124,7 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
         model.RecordingInfo.populate()
         note(f"{sum(model.RecordingInfo.fetch('nframes'))} frames decoded")
     with steps.step("analyze") as note:
-        _analyze(model, model_key, note)
+        _analyze(model, model_key, folder, note)
     tracks = [_fetch_track(model, number, film, folder.data) for number in film.recordings]
     first = {**_recording_key(tracks[0].recording_id), **model_key}
     with steps.step("judge") as note:
@@ -133,6 +134,7 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
         note(f"{', '.join(sorted(set(quality['part_verdict'])))}; {motion.unit}/s")
     with steps.step("share") as note:
         products.draw_video(pipeline, first, folder)
+        records.tell(model.PoseEstimation, first, folder)
         note(f"{folder.labeled_video.name}, {products.export(first, folder).name}")
     with steps.step("compare") as note:
         curve = read_learning_curve(_find_curve(folder.results / run_info["run_directory"]))
@@ -233,9 +235,10 @@ def _register_recording(model: Any, number: int, files: list[str]) -> None:
     )
 
 
-def _analyze(model: Any, model_key: dict[str, str], note: Note) -> None:
+def _analyze(model: Any, model_key: dict[str, str], folder: DemoFolder, note: Note) -> None:
     for number in settings.RECORDINGS:
         model.PoseEstimationTask.generate({**_recording_key(number), **model_key})
+    note(records.check(model.PoseEstimationTask & model_key, folder))
     model.PoseEstimation.populate()
     note(f"{len(model.PoseEstimation.BodyPartPosition())} trajectories")
 
