@@ -185,8 +185,8 @@ def ingest_files(
         raise IngestError(problems)
     if dry_run:
         return outcomes
-    return [_write(kind, sheet, Desk(pipeline, check_files), skip_duplicates)
-            for kind, sheet in sheets]  # fmt: skip
+    desk.coming.clear()  # from here on, what earlier files brought is in the database
+    return [_write(kind, sheet, desk, skip_duplicates) for kind, sheet in sheets]
 
 
 def _check(kind: Kind, sheet: Sheet, desk: Desk, skip_duplicates: bool) -> Draft:
