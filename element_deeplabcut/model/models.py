@@ -268,6 +268,26 @@ class Model(dj.Manual):
         prompt: bool,
         training: Mapping[str, Any] | None = None,
     ) -> dict[str, str]:
+        row = cls.draft_row(model_name, record, model_description, paramset_idx, training)
+        if not prompt or confirm(record.describe(model_name)):
+            with cls.connection.transaction:
+                cls.insert_draft(row, record)
+        return {"model_name": model_name}
+
+    @classmethod
+    def draft_row(
+        cls,
+        model_name: str,
+        record: ModelRecord,
+        model_description: str = "",
+        paramset_idx: int | None = None,
+        training: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Put together and check the row of a model that lies in the store.
+
+        Raises:
+            ParameterError: A text is too long.
+        """
         row = {
             "model_name": model_name,
             **record.columns,
@@ -278,15 +298,16 @@ class Model(dj.Manual):
         check_lengths(cls(), row)
         same = (cls & {"bundle_hash": record.columns["bundle_hash"]}).fetch("model_name")
         record.warn_if_known(same)
-        key = {"model_name": model_name}
-        if prompt and not confirm(record.describe(model_name)):
-            return key
-        with cls.connection.transaction:
-            BodyPart.insert_from_config(record.columns["config_template"], prompt=False)
-            # Tables that an earlier version declared have no run_info.
-            cls.insert1(row, ignore_extra_fields=True)
-            cls.BodyPart.insert({**key, "body_part": part} for part in record.body_parts)
-        return key
+        return row
+
+    @classmethod
+    def insert_draft(cls, row: Mapping[str, Any], record: ModelRecord) -> None:
+        """Insert a row of `draft_row` with its body parts; the caller opens the transaction."""
+        BodyPart.insert_from_config(record.columns["config_template"], prompt=False)
+        # Tables that an earlier version declared have no run_info.
+        cls.insert1(row, ignore_extra_fields=True)
+        key = {"model_name": row["model_name"]}
+        cls.BodyPart.insert({**key, "body_part": part} for part in record.body_parts)
 
 
 @schema
