@@ -24,6 +24,8 @@ from .errors import DatabaseError
 BLOB = "longblob"
 """How a table definition spells a column of arrays. DataJoint 2 would want ``<blob>``."""
 
+_BLOCK = 8192
+
 _MAGIC = b"mYm\0"
 _OVERHEAD_BYTES = 4096  # statement text, key columns, and the packet header of an array
 
@@ -35,10 +37,17 @@ def pack_array(array: npt.NDArray[Any]) -> bytes:
 
 def shorten(array: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     """Return the array as float32 if not one number changes by that, as float64 otherwise."""
-    with np.errstate(over="ignore"):
-        short = array.astype(np.float32)
-    exact = np.array_equal(short.astype(np.float64), array.astype(np.float64), equal_nan=True)
-    return short if exact else array.astype(np.float64)
+    if array.dtype == np.float32:
+        return array
+    short = np.empty(array.shape, np.float32)
+    for start in range(0, len(array), _BLOCK):  # while a block is in the processor's cache
+        block = array[start : start + _BLOCK].astype(np.float64, copy=False)
+        with np.errstate(over="ignore"):
+            short[start : start + _BLOCK] = block
+        is_exact = (short[start : start + _BLOCK] == block) | (block != block)
+        if not is_exact.all():
+            return array.astype(np.float64)
+    return short
 
 
 def read_packet_limit(connection: Any) -> int:
