@@ -13,6 +13,7 @@ limit.
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -200,6 +201,7 @@ def unpack_vector(blob: bytes) -> npt.NDArray[Any]:
     return array.ravel()  # MATLAB's vectors have two dimensions
 
 
+@functools.lru_cache(maxsize=64)
 def _spell_header(dtype: np.dtype[Any], length: int) -> bytes:
     empty = pack_array(np.empty(0, dtype))
     return empty[: _HEADER - 16] + np.uint64(length).tobytes() + empty[-8:]
