@@ -94,10 +94,10 @@ def write_results(file: Path, rows: list[Row], *, replace: bool) -> None:
     """Write ``{row: {"ratio": x, "goal": y, ...}}``; rows of before stay unless all are new."""
     known = {} if replace or not file.exists() else json.loads(file.read_text())
     for row in rows:
-        values = dataclasses.asdict(row)
-        known[values.pop("name")] = {
+        known[row.name] = {
             name: round(value, 4) if isinstance(value, float) else value
-            for name, value in values.items()
+            for name, value in dataclasses.asdict(row).items()
+            if name != "name"
         }
     file.write_text(json.dumps(known, indent=1) + "\n")
 
