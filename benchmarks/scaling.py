@@ -259,9 +259,13 @@ def describe(measured: Sequence[Grown], work: str) -> str:
     """Name the shape between the last two sizes: the exponent of a power law."""
     (small, before), (large, after) = measured[-2:]
     exponent = math.log(after[work] / before[work]) / math.log(large / small)
-    if exponent < 0.25:
-        return "constant"
-    return "linear" if exponent < 1.5 else "worse than linear"
+    shapes = {
+        0.3: "constant",
+        0.7: "less than linear",
+        1.5: "linear",
+        math.inf: "worse than linear",
+    }
+    return next(shape for most, shape in shapes.items() if exponent < most)
 
 
 def repeat(call: Callable[..., Any], *arguments: Any, times: int = 5) -> tuple[Any, float]:

@@ -120,7 +120,12 @@ def test_docs_have_a_place_for_both_tables(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "shape"),
-    [(1.0, 1.1, "constant"), (1.0, 10.0, "linear"), (1.0, 100.0, "worse than linear")],
+    [
+        (1.0, 1.1, "constant"),
+        (2.0, 6.0, "less than linear"),
+        (1.0, 10.0, "linear"),
+        (1.0, 100.0, "worse than linear"),
+    ],
 )
 def test_a_shape_is_named_by_its_exponent(before: float, after: float, shape: str) -> None:
     assert describe([(10, {"work": before}), (100, {"work": after})], "work") == shape
