@@ -2,6 +2,7 @@
 
 ENGINE ?= pytorch
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 PY := .venv/bin/python
 
 # More threads than free cores make training many times slower (OpenMP spins).
@@ -35,9 +36,8 @@ check-real: setup  ## train on a real mouse and analyze its whole video (minutes
 drills: setup  ## put workers under a thousand faults and audit what is left (10 minutes)
 	OMP_NUM_THREADS=1 $(PY) -m tests.drills
 
-bench: setup  ## measure dispatch of jobs and drawing of videos, as ratios
-	OMP_NUM_THREADS=1 $(PY) benchmarks/dispatch.py
-	OMP_NUM_THREADS=1 $(PY) benchmarks/labeled_video.py
+bench: setup  ## measure loading, reading, inference and drawing beside doing without (BENCH_ARGS=...)
+	$(PY) -m benchmarks $(BENCH_ARGS)
 
 lint: setup  ## check style, format and types
 	$(PY) -m ruff check .

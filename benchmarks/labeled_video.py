@@ -1,13 +1,13 @@
 """Labeled video: this package beside DeepLabCut's ``create_labeled_video``, on the same video.
 
-Usage: ``python benchmarks/labeled_video.py [--frames N] [--size WxH] [--cores N] [--repeats N]
-[--skeleton] [--trail N]``
-
 Each side runs in a process of its own, which may use the same number of cores, in turn; what is
-timed is the call, without the imports; on a busy machine the processor time tells more than the
-clock. Both draw the same points with the same dots (and trail and skeleton, if asked for) into
-every frame of the same file. Before a time is printed, both results are decoded: they must have as
-many frames as the original, and a dot of the right colour where it belongs.
+timed is the call, without the imports. Both draw the same points with the same dots (and trail and
+skeleton, if asked for) into every frame of the same file. Before a time is printed, both results
+are decoded: they must have as many frames as the original, and a dot of the right colour where it
+belongs.
+
+``python -m benchmarks.labeled_video --frames 600 --size 640x480 --skeleton --trail 5`` measures
+another case than the table's.
 """
 
 from __future__ import annotations
@@ -34,14 +34,38 @@ import yaml
 from element_deeplabcut.colors import name_colors
 from workflow_deeplabcut import synthetic
 
+from .rows import Row
+
 GOAL = 0.7
 SIDES = ("ours", "deeplabcut")
 SCORER = "DLC_known"
 SETTINGS = {"dotsize": 6, "colormap": "rainbow", "skeleton_color": "white", "pcutoff": 0.6}
 
 
+def measure(options: argparse.Namespace) -> list[Row]:
+    """Compare the two, with and without a skeleton."""
+    rows = []
+    for skeleton in (False, True):
+        case = parse_arguments([])
+        case.frames, case.cores, case.repeats = (
+            options.video_frames, options.cores, options.video_repeats,
+        )  # fmt: skip
+        case.skeleton = skeleton
+        rows.append(compare(case))
+    return rows
+
+
 def main() -> None:
-    """Run the benchmark, or one side of it."""
+    """Run the benchmark alone, or one side of it."""
+    options = parse_arguments(sys.argv[1:])
+    if options.side:
+        print(json.dumps(run_side(options)))
+    else:
+        print(compare(options))
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Read what is to be drawn."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -53,41 +77,33 @@ def main() -> None:
     parser.add_argument("--skeleton", action="store_true")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.side:
-        print(json.dumps(run_side(options)))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        result = compare(options, Path(folder))
-    print(json.dumps({"labeled video": result}, indent=1))
+    return parser.parse_args(arguments)
 
 
-def compare(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+def compare(options: argparse.Namespace) -> Row:
     """Run both sides in turn and compare their times."""
-    positions = prepare(folder, options)
     rounds = []
-    for _ in range(options.repeats):
-        answers = {}
-        for side in SIDES:
-            answers[side] = answer = start_side(side, options, folder)
-            check(Path(answer["file"]), positions)
-            wall, cpu = (1000 * answer[clock] / options.frames for clock in ("wall", "cpu"))
-            print(f"{side:>12} {wall:6.2f} ms/frame, {cpu:6.2f} of processor", file=sys.stderr)
-        rounds.append(answers)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        positions = prepare(folder, options)
+        for number in range(options.repeats):
+            answers = {}
+            for side in sorted(SIDES, reverse=bool(number % 2)):
+                answers[side] = start_side(side, options, folder)
+            for answer in answers.values():
+                check(Path(answer["file"]), positions)
+            rounds.append(answers)
 
     def divide(clock: str) -> list[float]:
-        return sorted(round(each["ours"][clock] / each["deeplabcut"][clock], 3) for each in rounds)
+        return [each["ours"][clock] / each["deeplabcut"][clock] for each in rounds]
 
-    ratios = divide("wall")
-    return {
-        "ratio": statistics.median(ratios),
-        "goal": GOAL,
-        "spread": [ratios[0], ratios[-1]],
-        "ratio_of_processor_time": statistics.median(divide("cpu")),
-        "frames": options.frames,
-        "size": options.size,
-        "cores": options.cores,
-    }
+    rate = options.frames / statistics.median(each["ours"]["wall"] for each in rounds)
+    extra = f", trail {options.trail}" * bool(options.trail) + ", skeleton" * options.skeleton
+    return Row.of(
+        f"labeled video{extra}", divide("wall"), GOAL,
+        f"of create_labeled_video; {options.size}, {options.cores} core, {rate:.0f} frames/s; "
+        f"cpu {statistics.median(divide('cpu')):.2f}",
+    )  # fmt: skip
 
 
 def prepare(folder: Path, options: argparse.Namespace) -> np.ndarray:
@@ -133,7 +149,8 @@ def start_side(side: str, options: argparse.Namespace, folder: Path) -> dict[str
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FFMPEG_THREADS")
     }
     command = [
-        "taskset", "-c", cores, sys.executable, __file__, "--side", side, "--folder", str(folder),
+        "taskset", "-c", cores, sys.executable, "-m", "benchmarks.labeled_video",
+        "--side", side, "--folder", str(folder),
         "--cores", str(options.cores), "--frames", str(options.frames),
         "--trail", str(options.trail),
         *(["--skeleton"] if options.skeleton else []),
@@ -143,6 +160,7 @@ def start_side(side: str, options: argparse.Namespace, folder: Path) -> dict[str
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[1],
         env={**os.environ, **threads, "DLClight": "True"},
     )
     return json.loads(answer.stdout.splitlines()[-1])

@@ -5,12 +5,15 @@ fifth of the space. Its format also allows an uncompressed blob, which any DataJ
 with plain ``fetch``; that is what is written here. This is the one place that knows how.
 
 A statement must fit the server's ``max_allowed_packet``. Where a row does not, it is written
-column by column (inside the same transaction), so the limit holds for one array at a time. A byte
-takes up to two in a statement: PyMySQL writes blobs in hexadecimal, or escaped in older versions.
+column by column, and a long column in pieces that the server puts together, all inside the same
+transaction. A byte takes up to two in a statement (PyMySQL writes blobs in hexadecimal, or escaped
+in older versions), but only one in what the server puts together: an array may be as long as the
+limit.
 """
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,8 +27,11 @@ from .errors import DatabaseError
 BLOB = "longblob"
 """How a table definition spells a column of arrays. DataJoint 2 would want ``<blob>``."""
 
+_BLOCK = 8192
+
 _MAGIC = b"mYm\0"
-_OVERHEAD_BYTES = 4096  # statement text, key columns, and the packet header of an array
+_OVERHEAD_BYTES = 4096  # statement text and key columns
+_ARRAY_BYTES = 64  # what a packed array has beside its numbers, at most
 
 
 def pack_array(array: npt.NDArray[Any]) -> bytes:
@@ -35,10 +41,17 @@ def pack_array(array: npt.NDArray[Any]) -> bytes:
 
 def shorten(array: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     """Return the array as float32 if not one number changes by that, as float64 otherwise."""
-    with np.errstate(over="ignore"):
-        short = array.astype(np.float32)
-    exact = np.array_equal(short.astype(np.float64), array.astype(np.float64), equal_nan=True)
-    return short if exact else array.astype(np.float64)
+    if array.dtype == np.float32:
+        return array
+    short = np.empty(array.shape, np.float32)
+    for start in range(0, len(array), _BLOCK):  # while a block is in the processor's cache
+        block = array[start : start + _BLOCK].astype(np.float64, copy=False)
+        with np.errstate(over="ignore"):
+            short[start : start + _BLOCK] = block
+        is_exact = (short[start : start + _BLOCK] == block) | (block != block)
+        if not is_exact.all():
+            return array.astype(np.float64)
+    return short
 
 
 def read_packet_limit(connection: Any) -> int:
@@ -46,18 +59,18 @@ def read_packet_limit(connection: Any) -> int:
     return int(connection.query("SELECT @@max_allowed_packet").fetchone()[0])
 
 
-def check_fits(connection: Any, n_values: int, bytes_per_value: int = 4) -> None:
+def check_fits(connection: Any, n_values: int, bytes_per_value: int = 8) -> None:
     """Insist, before anything is computed, that an array of that length can be stored.
 
     Raises:
         DatabaseError: It cannot; the message names the setting and the value it needs.
     """
     limit = read_packet_limit(connection)
-    needed = 2 * n_values * bytes_per_value + _OVERHEAD_BYTES
+    needed = n_values * bytes_per_value + _ARRAY_BYTES + _OVERHEAD_BYTES
     if needed > limit:
         raise DatabaseError(
-            f"An array of {n_values} frames may need a statement of {needed} bytes, and the "
-            f"database server accepts {limit}. Raise max_allowed_packet to at least {needed} on "
+            f"An array of {n_values} numbers may need {needed} bytes, and the database server "
+            f"accepts {limit} at a time. Raise max_allowed_packet to at least {needed} on "
             "the server (SET GLOBAL, or in its configuration), or split the recording."
         )
 
@@ -79,19 +92,19 @@ def insert_row(table: Any, row: Mapping[str, Any], arrays: Mapping[str, npt.NDAr
     blobs = {name: pack_array(array) for name, array in arrays.items()}
     sizes = {name: _literal_size(blob) for name, blob in blobs.items()}
     limit = read_packet_limit(table.connection) - _OVERHEAD_BYTES
-    too_long = [name for name, size in sizes.items() if size > limit]
-    if too_long:
-        raise DatabaseError(
-            f"The column {too_long[0]} needs a statement of {sizes[too_long[0]]} bytes, more than "
-            f"the server's max_allowed_packet allows. Raise that setting, then populate again: the "
-            "computed result is kept."
-        )
+    for name, blob in blobs.items():
+        if len(blob) > limit:
+            raise DatabaseError(
+                f"The column {name} has {len(blob)} bytes, more than the server's "
+                "max_allowed_packet allows. Raise that setting, then populate again: the computed "
+                "result is kept."
+            )
     fits = sum(sizes.values()) <= limit
     first = blobs if fits else dict.fromkeys(blobs, b"")
     _insert(table, row, first)
     if not fits:
         for name, blob in blobs.items():
-            _update(table, row, name, blob)
+            _write_in_pieces(table, row, name, blob, limit // 2)
 
 
 def encode_value(value: Any) -> Any:
@@ -112,13 +125,17 @@ def _insert(table: Any, row: Mapping[str, Any], blobs: Mapping[str, bytes]) -> N
     )
 
 
-def _update(table: Any, row: Mapping[str, Any], column: str, blob: bytes) -> None:
+def _write_in_pieces(
+    table: Any, row: Mapping[str, Any], column: str, blob: bytes, n_bytes: int
+) -> None:
     key = {name: value for name, value in row.items() if name in table.primary_key}
     where = " AND ".join(f"`{name}`=%s" for name in key)
-    table.connection.query(
-        f"UPDATE {table.full_table_name} SET `{column}`=%s WHERE {where}",
-        args=(blob, *key.values()),
-    )
+    for start in range(0, len(blob), n_bytes):
+        value = f"CONCAT(`{column}`, %s)" if start else "%s"
+        table.connection.query(
+            f"UPDATE {table.full_table_name} SET `{column}`={value} WHERE {where}",
+            args=(blob[start : start + n_bytes], *key.values()),
+        )
 
 
 # --- reading a range ------------------------------------------------------------------------------
@@ -184,6 +201,7 @@ def unpack_vector(blob: bytes) -> npt.NDArray[Any]:
     return array.ravel()  # MATLAB's vectors have two dimensions
 
 
+@functools.lru_cache(maxsize=64)
 def _spell_header(dtype: np.dtype[Any], length: int) -> bytes:
     empty = pack_array(np.empty(0, dtype))
     return empty[: _HEADER - 16] + np.uint64(length).tobytes() + empty[-8:]

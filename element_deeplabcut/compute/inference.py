@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,23 @@ class Trajectory:
     z: npt.NDArray[np.floating[Any]] | None = None
 
 
+class AnyTrajectory(Protocol):
+    """A `Trajectory`, or what reads one when its numbers are asked for."""
+
+    @property
+    def individual(self) -> str: ...  # noqa: D102
+    @property
+    def body_part(self) -> str: ...  # noqa: D102
+    @property
+    def x(self) -> npt.NDArray[np.floating[Any]]: ...  # noqa: D102
+    @property
+    def y(self) -> npt.NDArray[np.floating[Any]]: ...  # noqa: D102
+    @property
+    def likelihood(self) -> npt.NDArray[np.floating[Any]]: ...  # noqa: D102
+    @property
+    def z(self) -> npt.NDArray[np.floating[Any]] | None: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class InferenceResult:
     """What a pose estimation leaves in the database.
@@ -104,7 +121,7 @@ class InferenceResult:
     finished_at: datetime.datetime
     crop: list[int] | None
     frame_index: npt.NDArray[np.int32]
-    trajectories: list[Trajectory]
+    trajectories: Sequence[AnyTrajectory]
     run_info: dict[str, Any]
 
 

@@ -11,16 +11,18 @@ notes vouch for the frame count, the frames after it are filled with NaN. Any ot
 exactly the video's frames. The count in PyTorch's notes is what the video's header promises; where
 that differs from the decoded frames, the rows decide, and a warning is logged.
 
+**Memory.** Of a long result only one trajectory is in memory at a time (`readers.columns`).
+
 **Without a likelihood**, as in triangulated results, the stored likelihood is NaN throughout.
 """
 
 from __future__ import annotations
 
 import datetime
-import hashlib
+import functools
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,11 +33,12 @@ import numpy.typing as npt
 from ..blobs import shorten
 from ..errors import ParameterError, ResultError, VideoError
 from ..linking import Roots, show_path
+from ..readers.columns import copy_file
 from ..readers.pose import PoseTable, Track, parse_pose
 from ..readers.result_files import ResultFiles, Wanted, choose_result
 from ..readers.result_meta import ResultMeta, read_meta
 from ..readers.untrusted import MAX_PICKLE_BYTES, read_bytes
-from .inference import InferenceResult, RecordingFile, Trajectory
+from .inference import InferenceResult, RecordingFile
 from .provenance import Stopwatch
 from .vouching import ModelFacts, check_meta, check_table, find_crop
 
@@ -157,9 +160,9 @@ def _load_file(
 
     chosen = choose_result(names, wanted, show_path(folder), camera_scorers)
     path = roots.confine(folder / chosen.pose)
-    data = read_bytes(path)
     what = f"'{show_path(folder / chosen.pose)}'"
-    table = parse_pose(data, chosen.pose.endswith(".csv"), what)
+    with copy_file(path) as copy:
+        table = parse_pose(copy.stream, chosen.pose.endswith(".csv"), what)
     meta = _read_meta(folder / chosen.meta, roots) if chosen.meta else None
     check_table(table, chosen.scorer, model, what)
     crop = None
@@ -179,8 +182,8 @@ def _load_file(
     facts = {
         "file_id": file.file_id,
         "file": chosen.pose,
-        "size": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": copy.size,
+        "sha256": copy.sha256,
         "meta": chosen.meta,
         "vouched_by": "meta" if meta else "scorer",
         "generation": _guess_generation(chosen, meta),
@@ -229,18 +232,14 @@ def _fill(
 
 
 def _spread_track(track: Track, frames: npt.NDArray[np.int64], n_frames: int) -> Track:
-    def spread(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    def spread(read: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[np.floating[Any]]:
+        values = read()
         longer = np.full(n_frames, np.nan, dtype=values.dtype)
         longer[frames] = values
         return longer
 
-    return replace(
-        track,
-        x=spread(track.x),
-        y=spread(track.y),
-        z=None if track.z is None else spread(track.z),
-        likelihood=None if track.likelihood is None else spread(track.likelihood),
-    )
+    columns = {name: functools.partial(spread, read) for name, read in track.columns.items()}
+    return replace(track, columns=columns)
 
 
 def _guess_generation(chosen: ResultFiles, meta: ResultMeta | None) -> str:
@@ -284,31 +283,62 @@ def _check_together(job: LoadingJob, loaded: Sequence[_Loaded]) -> None:
 
 
 def _list_tracks(table: PoseTable) -> set[tuple[str, str, bool]]:
-    return {(track.individual, track.body_part, track.z is None) for track in table.tracks}
+    return {(track.individual, track.body_part, table.three_d) for track in table.tracks}
 
 
-def _join(tables: Sequence[PoseTable]) -> list[Trajectory]:
+def _join(tables: Sequence[PoseTable]) -> list[LoadedTrajectory]:
     lookups = [
         {(track.individual, track.body_part): track for track in table.tracks} for table in tables
     ]
     return [
-        _join_tracks([lookup[track.individual, track.body_part] for lookup in lookups])
+        LoadedTrajectory(
+            track.individual,
+            track.body_part,
+            tuple(lookup[track.individual, track.body_part] for lookup in lookups),
+            sum(len(table.frames) for table in tables),
+        )
         for track in tables[0].tracks
     ]
 
 
-def _join_tracks(tracks: Sequence[Track]) -> Trajectory:
-    x, y = (shorten(np.concatenate([getattr(t, name) for t in tracks])) for name in ("x", "y"))
-    z = [track.z for track in tracks if track.z is not None]
-    likelihood = [
-        np.full(len(track.x), np.nan) if track.likelihood is None else track.likelihood
-        for track in tracks
-    ]
-    return Trajectory(
-        tracks[0].individual,
-        tracks[0].body_part,
-        x,
-        y,
-        shorten(np.concatenate(likelihood)),
-        shorten(np.concatenate(z)) if z else None,
-    )
+@dataclass(frozen=True)
+class LoadedTrajectory:
+    """A `Trajectory` out of result files, whose numbers are read when they are asked for.
+
+    Attributes:
+        individual: Name; '' for a single animal.
+        body_part: Name.
+        tracks: The same body part in each file.
+        n_frames: Frames of all files.
+    """
+
+    individual: str
+    body_part: str
+    tracks: tuple[Track, ...]
+    n_frames: int
+
+    @property
+    def x(self) -> npt.NDArray[np.floating[Any]]:
+        """Floating point, shape (n_frames,), px as DeepLabCut wrote them."""
+        return self._read("x")
+
+    @property
+    def y(self) -> npt.NDArray[np.floating[Any]]:
+        """Likewise."""
+        return self._read("y")
+
+    @property
+    def z(self) -> npt.NDArray[np.floating[Any]] | None:
+        """Third coordinate, where there is one."""
+        return self._read("z") if "z" in self.tracks[0].columns else None
+
+    @property
+    def likelihood(self) -> npt.NDArray[np.floating[Any]]:
+        """Likewise, in [0, 1]; NaN where the files have none."""
+        if "likelihood" in self.tracks[0].columns:
+            return self._read("likelihood")
+        return np.full(self.n_frames, np.nan, np.float32)
+
+    def _read(self, name: str) -> npt.NDArray[np.floating[Any]]:
+        parts = [track.columns[name]() for track in self.tracks]
+        return shorten(parts[0] if len(parts) == 1 else np.concatenate(parts))

@@ -197,48 +197,38 @@ def _blend_lines(
     values: Sequence[int],
     alpha: float,
 ) -> None:
-    """Walk along the longer axis of each line, and cover a few pixels across at each step."""
-    spans = np.abs(ends[:, 2:] - ends[:, :2])
-    is_steep = spans[:, 1] > spans[:, 0]
-    for steep in (False, True):
-        lines = ends[is_steep == steep]
-        if len(lines):
-            turned = lines[:, [1, 0, 3, 2]] if steep else lines
-            flat = [plane.T if steep else plane for plane in planes]
-            _blend_flat_lines(flat, turned, width, values, alpha)
+    """Walk along the longer axis of each line, and cover a few pixels across at each step.
 
-
-def _blend_flat_lines(
-    planes: Sequence[Plane],
-    ends: npt.NDArray[np.float64],
-    width: float,
-    values: Sequence[int],
-    alpha: float,
-) -> None:
-    """Blend lines that are at least as wide as high; all of them together, for speed."""
+    All lines together, for speed. Where two of them meet, the stronger cover counts.
+    """
+    is_steep = np.abs(ends[:, 3] - ends[:, 1]) > np.abs(ends[:, 2] - ends[:, 0])
+    a1, b1, a2, b2 = np.where(is_steep[:, None], ends[:, [1, 0, 3, 2]], ends).T  # along, across
     n_rows, n_columns = planes[0].shape
-    x1, y1, x2, y2 = ends.T
-    slopes = (y2 - y1) / np.where(x1 == x2, 1, x2 - x1)
-    firsts = np.maximum(np.ceil(np.minimum(x1, x2) - 0.5), 0).astype(np.intp)
-    lasts = np.minimum(np.floor(np.maximum(x1, x2) + 0.5), n_columns - 1).astype(np.intp)
+    n_along = np.where(is_steep, n_rows, n_columns)
+    slopes = (b2 - b1) / np.where(a1 == a2, 1, a2 - a1)
+    firsts = np.maximum(np.ceil(np.minimum(a1, a2) - 0.5), 0).astype(np.intp)
+    lasts = np.minimum(np.floor(np.maximum(a1, a2) + 0.5), n_along - 1).astype(np.intp)
     counts = np.maximum(lasts - firsts + 1, 0)
     total = int(counts.sum())
     if not total:
         return
     # One entry per step of each line.
     line = np.repeat(np.arange(len(ends)), counts)
-    columns = np.arange(total) + np.repeat(firsts - np.r_[0, np.cumsum(counts)[:-1]], counts)
-    middle = (y1 - slopes * x1)[line] + slopes[line] * columns
+    along = np.arange(total) + (firsts - np.cumsum(counts) + counts)[line]
+    middle = (b1 - slopes * a1)[line] + slopes[line] * along
     # Across the longer axis a line is wider than across itself.
     halves = (width / 2 * np.sqrt(1 + slopes * slopes))[line]
     reach = math.ceil(width / math.sqrt(2) + 0.5)
-    rows = np.rint(middle)[:, None] + np.arange(-reach, reach + 1)
-    cover = halves[:, None] + 0.5 - np.abs(rows - middle[:, None])
-    np.clip(cover, 0, np.minimum(2 * halves, 1)[:, None], out=cover)
-    inside = (cover > 0) & (rows >= 0) & (rows < n_rows)
-    columns = np.broadcast_to(columns[:, None], rows.shape)[inside]
-    rows = rows[inside].astype(np.intp)
-    weight = np.rint(_FULL * alpha * cover[inside]).astype(np.uint16)
+    across = np.rint(middle)[:, None] + np.arange(-reach, reach + 1)
+    cover = halves[:, None] + 0.5 - np.abs(across - middle[:, None])
+    np.minimum(cover, np.minimum(2 * halves, 1)[:, None], out=cover)
+    n_across = np.where(is_steep, n_columns, n_rows)[line][:, None]
+    step, place = ((cover > 0) & (across >= 0) & (across < n_across)).nonzero()
+    weight = np.rint(_FULL * alpha * cover[step, place]).astype(np.uint16)
+    order = np.argsort(weight, kind="stable")  # of several values for a pixel the last one stays
+    step, place, weight = step[order], place[order], weight[order]
+    turned, one, other = is_steep[line[step]], along[step], across[step, place].astype(np.intp)
+    rows, columns = np.where(turned, one, other), np.where(turned, other, one)
     for plane, value in zip(planes, values, strict=True):
         old = plane[rows, columns]
         plane[rows, columns] = (old * (_FULL - weight) + weight * np.uint16(value) + 128) >> 8

@@ -316,6 +316,7 @@ class PoseEstimation(DistinctJobs, dj.Computed):
             }
         )
         for part in result.trajectories:
+            z = part.z
             insert_row(
                 self.BodyPartPosition(),
                 {**key, "individual": part.individual, "body_part": part.body_part},
@@ -324,7 +325,7 @@ class PoseEstimation(DistinctJobs, dj.Computed):
                     "x_pos": part.x,
                     "y_pos": part.y,
                     "likelihood": part.likelihood,
-                    **({} if part.z is None else {"z_pos": part.z}),
+                    **({} if z is None else {"z_pos": z}),
                 },
             )
 

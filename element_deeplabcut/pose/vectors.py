@@ -15,8 +15,8 @@ import numpy.typing as npt
 from ..blobs import encode_value, select_range, unpack_range, unpack_vector
 from ..errors import DatabaseError, QueryError
 
-BATCH_BYTES = 8 << 20
-"""How much one answer may hold: few round trips, and memory that the next answer uses again."""
+BATCH_BYTES = 32 << 20
+"""How much one answer may hold: few round trips, and no second copy of a long recording."""
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,23 @@ side by side, and columns are stored as levels and labels.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import tempfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ResultError
+from .columns import LONG_BYTES, Columns, explain_no_room
 from .untrusted import load_attribute_pickle
 
+_STEP_BYTES = 8 << 20
 _MAX_OBJECTS = 10_000
 _MIN_UNPACKED_BYTES = 256 << 20
 _MAX_PACKING = 50
@@ -44,31 +50,101 @@ def read_hdf5_table(data: bytes, what: str) -> pd.DataFrame:
     Raises:
         ResultError: The file is damaged, holds anything but a table, or could run code.
     """
-    check_hdf5(data, what)
+    with _open_table(io.BytesIO(data), what) as group:
+        return _read_table(group)
+
+
+def read_hdf5_columns(stream: BinaryIO, what: str, in_memory: int = LONG_BYTES) -> Columns:
+    """Read the same, so that the numbers of a long table wait outside of memory.
+
+    Args:
+        stream: The whole file.
+        what: How messages call it.
+        in_memory: Longest table that is held in memory, bytes.
+
+    Raises:
+        ResultError: As `read_hdf5_table`; or there is no room for a temporary file.
+    """
+    with _open_table(stream, what) as group:
+        records = group.get("table")
+        if records is None or records.size * records.dtype.itemsize <= in_memory:
+            return Columns.of(_read_table(group))
+        return _spool_records(group, what)
+
+
+@contextlib.contextmanager
+def _open_table(stream: BinaryIO, what: str) -> Iterator[Any]:
+    check_hdf5(stream, what)
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
+        with h5py.File(stream, "r") as file:
             groups = [item for item in file.values() if "pandas_type" in item.attrs]
             if len(groups) != 1:
                 raise ValueError(f"it holds {len(groups)} tables")
-            return _READERS[_attribute(groups[0], "pandas_type")](groups[0])
+            yield groups[0]
     except ResultError:
         raise
     except Exception as error:  # h5py raises anything for a damaged file
         raise ResultError(_damaged(what, error)) from error
 
 
+def _read_table(group: Any) -> pd.DataFrame:
+    return _READERS[_attribute(group, "pandas_type")](group)
+
+
 def _read_records(group: Any) -> pd.DataFrame:
     records = group["table"][:]
-    blocks = []
-    for name in _attribute(group, "values_cols"):
-        columns = _attribute(group["table"], f"{name}_kind")
-        values = _native(records[name]).reshape(len(records), len(columns))
-        blocks.append(pd.DataFrame(values, columns=pd.MultiIndex.from_tuples(columns)))
-    ((_, columns),) = _attribute(group, "non_index_axes")
-    names = _attribute(group, "info")[1]["names"]
-    table = _put_together(blocks, pd.MultiIndex.from_tuples(columns, names=list(names)))
+    blocks = [
+        pd.DataFrame(_native(records[name]).reshape(-1, len(columns)), columns=columns)
+        for name, columns in _list_blocks(group)
+    ]
+    table = _put_together(blocks, _read_names(group))
     table.index = pd.Index(_native(records["index"]))
     return table
+
+
+def _list_blocks(group: Any) -> list[tuple[str, pd.MultiIndex]]:
+    """Fields of the records that hold numbers, each with the names of its columns."""
+    return [
+        (name, pd.MultiIndex.from_tuples(_attribute(group["table"], f"{name}_kind")))
+        for name in _attribute(group, "values_cols")
+    ]
+
+
+def _read_names(group: Any) -> pd.MultiIndex:
+    ((_, columns),) = _attribute(group, "non_index_axes")
+    names = _attribute(group, "info")[1]["names"]
+    return pd.MultiIndex.from_tuples(columns, names=list(names))
+
+
+def _spool_records(group: Any, what: str) -> Columns:
+    """Turn records into columns in a nameless file, some records at a time."""
+    records, blocks = group["table"], _list_blocks(group)
+    n_rows = len(records)
+    types = [records.dtype[name].base.newbyteorder("=") for name, names in blocks for _ in names]
+    starts = np.cumsum([0, *(n_rows * kind.itemsize for kind in types)]).tolist()
+    index = np.empty(n_rows, records.dtype["index"].newbyteorder("="))
+    file = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as the columns
+    step = max(1, _STEP_BYTES // records.dtype.itemsize)
+    for first in range(0, n_rows, step):
+        some = records[first : first + step]
+        index[first : first + step] = some["index"]
+        columns = [column for name, _ in blocks for column in _native(some[name]).T]
+        with explain_no_room(what, starts[-1]):
+            for column, kind, start in zip(columns, types, starts, strict=False):
+                file.seek(start + first * kind.itemsize)
+                file.write(np.ascontiguousarray(column).data)
+            file.flush()
+    numbers = iter(range(len(types)))
+    numbered = [
+        pd.DataFrame([[next(numbers) for _ in names]], columns=names) for _, names in blocks
+    ]
+    order = _put_together(numbered, names := _read_names(group)).to_numpy()[0].tolist()
+
+    def read(place: int) -> npt.NDArray[Any]:
+        file.seek(starts[order[place]])
+        return np.fromfile(file, types[order[place]], n_rows)
+
+    return Columns(names, pd.Index(index), tuple(types[place] for place in order), read)
 
 
 def _read_arrays(group: Any) -> pd.DataFrame:
@@ -98,10 +174,10 @@ def _put_together(blocks: list[pd.DataFrame], columns: pd.MultiIndex) -> pd.Data
     table = blocks[0] if len(blocks) == 1 else pd.concat(blocks, axis=1)
     if not columns.is_unique or len(table.columns) != len(columns):
         raise ValueError("it names its columns twice or not at all")
+    if set(table.columns) != set(columns) or (len(blocks) == 1 and [*table.columns] != [*columns]):
+        raise ValueError("it names its columns in two ways")
     if len(blocks) > 1:
         table = table.iloc[:, table.columns.get_indexer(columns)]
-    elif list(table.columns) != list(columns):
-        raise ValueError("it names its columns in two ways")
     table.columns = columns
     return table
 
@@ -119,15 +195,16 @@ def _attribute(item: Any, name: str) -> Any:
     return load_attribute_pickle(value, name) if value.endswith(b".") else value.decode("utf-8")
 
 
-def check_hdf5(data: bytes, what: str) -> None:
+def check_hdf5(stream: BinaryIO, what: str) -> None:
     """Insist that a file holds nothing but what pandas writes for a table of numbers.
 
     Raises:
         ResultError: It is damaged, could run code when read, or refers to other files.
     """
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            _check_objects(file, what, max(_MIN_UNPACKED_BYTES, _MAX_PACKING * len(data)))
+        size = stream.seek(0, os.SEEK_END)
+        with h5py.File(stream, "r") as file:
+            _check_objects(file, what, max(_MIN_UNPACKED_BYTES, _MAX_PACKING * size))
     except ResultError:
         raise
     except Exception as error:  # h5py raises anything for a damaged file

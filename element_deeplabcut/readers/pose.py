@@ -12,17 +12,19 @@ any origin and generation; single or several animals, two or three coordinates.
 
 from __future__ import annotations
 
-import io
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ResultError
-from .hdf5 import read_hdf5_table
+from .columns import Columns
+from .hdf5 import read_hdf5_columns, read_hdf5_table
 
 SINGLE_ANIMAL = ""
 """Name of the individual of a single-animal project."""
@@ -72,23 +74,32 @@ _LAYOUTS = (("x", "y", "likelihood"), ("x", "y", "z"), ("x", "y", "z", "likeliho
 
 @dataclass(frozen=True)
 class Track:
-    """One body part of one individual in one video file.
+    """One body part of one individual in one video file; its numbers are read when asked for.
 
     Attributes:
         individual: Name; '' for a single animal, ``single`` for body parts that only one has.
         body_part: Name.
-        x: Floating point, shape (n_rows,).
-        y: Likewise.
-        z: Likewise, or None in two dimensions.
-        likelihood: Likewise, or None where the file has none.
+        columns: Name of a coordinate -> what reads it: floating point, shape (n_rows,).
     """
 
     individual: str
     body_part: str
-    x: npt.NDArray[np.floating[Any]]
-    y: npt.NDArray[np.floating[Any]]
-    z: npt.NDArray[np.floating[Any]] | None
-    likelihood: npt.NDArray[np.floating[Any]] | None
+    columns: Mapping[str, Callable[[], npt.NDArray[np.floating[Any]]]]
+
+    @property
+    def x(self) -> npt.NDArray[np.floating[Any]]:
+        """Floating point, shape (n_rows,)."""
+        return self.columns["x"]()
+
+    @property
+    def y(self) -> npt.NDArray[np.floating[Any]]:
+        """Likewise."""
+        return self.columns["y"]()
+
+    @property
+    def likelihood(self) -> npt.NDArray[np.floating[Any]] | None:
+        """Likewise, or None where the file has none."""
+        return self.columns["likelihood"]() if "likelihood" in self.columns else None
 
 
 @dataclass(frozen=True)
@@ -108,21 +119,21 @@ class PoseTable:
     @property
     def three_d(self) -> bool:
         """Whether it has z."""
-        return self.tracks[0].z is not None
+        return "z" in self.tracks[0].columns
 
 
-def parse_pose(data: bytes, is_csv: bool, what: str) -> PoseTable:
+def parse_pose(stream: BinaryIO, is_csv: bool, what: str) -> PoseTable:
     """Read a result file of unknown origin.
 
     Args:
-        data: The whole file.
+        stream: The whole file. It may be closed afterwards.
         is_csv: Whether it is a ``.csv``.
         what: How messages call it.
 
     Raises:
         ResultError: It could run code, is damaged, or is not a result of DeepLabCut.
     """
-    table = _read_csv(data, what) if is_csv else read_hdf5_table(data, what)
+    table = _read_csv(stream, what) if is_csv else read_hdf5_columns(stream, what)
     try:
         return _to_pose(table)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -132,55 +143,63 @@ def parse_pose(data: bytes, is_csv: bool, what: str) -> PoseTable:
         ) from error
 
 
-def _read_csv(data: bytes, what: str) -> pd.DataFrame:
+def _read_csv(stream: BinaryIO, what: str) -> Columns:
     try:
-        lines = data[: 1 << 22].decode("utf-8", "replace").splitlines()[:4]
+        lines = stream.read(1 << 22).decode("utf-8", "replace").splitlines()[:4]
         levels = [line.split(",")[0].strip('"') for line in lines]
         if "coords" not in levels:
             raise ValueError("its first lines are not scorer, bodyparts, coords")
         header = list(range(levels.index("coords") + 1))
-        return pd.read_csv(io.BytesIO(data), header=header, index_col=0)
+        stream.seek(0)
+        return Columns.of(pd.read_csv(stream, header=header, index_col=0))
     except (ValueError, IndexError, OverflowError) as error:
         raise ResultError(
             f"{what} is not a table of DeepLabCut ({error}). Write it again, or restore it."
         ) from error
 
 
-def _to_pose(table: pd.DataFrame) -> PoseTable:
-    levels = list(table.columns.names)
+def _to_pose(table: Columns) -> PoseTable:
+    levels = list(table.names.names)
     expected = ["scorer", "individuals", "bodyparts", "coords"]
     if levels not in (expected, [name for name in expected if name != "individuals"]):
         raise ValueError(f"its columns have the levels {levels}")
-    scorers = [str(name) for name in table.columns.get_level_values("scorer").unique()]
+    scorers = [str(name) for name in table.names.get_level_values("scorer").unique()]
     if len(scorers) != 1:
         raise ValueError(f"it has {len(scorers)} scorers")
-    columns: dict[tuple[str, str], dict[str, Any]] = {}
-    for position, column in enumerate(table.columns):
+    tracks: dict[tuple[str, str], dict[str, int]] = {}
+    for place, column in enumerate(table.names):
         individual = str(column[1]) if len(levels) == len(expected) else SINGLE_ANIMAL
-        coords = columns.setdefault((individual, str(column[-2])), {})
+        coords = tracks.setdefault((individual, str(column[-2])), {})
         if str(column[-1]) in coords:
             raise ValueError(f"it has '{column[-1]}' of '{column[-2]}' twice")
-        coords[str(column[-1])] = table.iloc[:, position].to_numpy()
-    tracks = [_to_track(*names, coords) for names, coords in columns.items()]
-    if len({(track.z is None, track.likelihood is None) for track in tracks}) != 1:
+        coords[str(column[-1])] = place
+    if len({frozenset(coords) & {"z", "likelihood"} for coords in tracks.values()}) != 1:
         raise ValueError("its body parts differ in their coordinates")
-    return PoseTable(scorers[0], _to_frames(table.index), tuple(tracks))
+    return PoseTable(
+        scorers[0],
+        _to_frames(table.index),
+        tuple(_to_track(*names, coords, table) for names, coords in tracks.items()),
+    )
 
 
-def _to_track(individual: str, body_part: str, coords: dict[str, Any]) -> Track:
+def _to_track(individual: str, body_part: str, coords: dict[str, int], table: Columns) -> Track:
     if tuple(sorted(coords)) not in {tuple(sorted(layout)) for layout in _LAYOUTS}:
         raise ValueError(
             f"'{body_part}' has the columns {', '.join(coords)}, where x, y and likelihood (or x, "
             "y, z) are expected"
         )
-    for name, values in coords.items():
-        if values.dtype.kind not in "fiu":
+    for name, place in coords.items():
+        if table.types[place].kind not in "fiu":
             raise ValueError(f"'{name}' of '{body_part}' holds something else than numbers")
-        if values.dtype.kind != "f":
-            coords[name] = values.astype(np.float64)
-    return Track(
-        individual, body_part, coords["x"], coords["y"], coords.get("z"), coords.get("likelihood")
-    )
+    columns = {
+        name: functools.partial(_read_floats, table, place) for name, place in coords.items()
+    }
+    return Track(individual, body_part, columns)
+
+
+def _read_floats(table: Columns, place: int) -> npt.NDArray[np.floating[Any]]:
+    values = table.read(place)
+    return values if values.dtype.kind == "f" else values.astype(np.float64)
 
 
 def _to_frames(index: pd.Index) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ can write to the folder.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
@@ -20,9 +21,9 @@ import pickletools
 import re
 import stat
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import ResultError
 from ..linking import show_path
@@ -31,8 +32,32 @@ MAX_PICKLE_BYTES = 16 << 20
 """A ``_meta.pickle`` has some kilobytes; more is no ``_meta.pickle``."""
 
 
+@contextlib.contextmanager
+def open_regular(file: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading, refusing a link, a pipe or a device in its place.
+
+    Args:
+        file: The file, with links resolved already.
+
+    Raises:
+        ResultError: It cannot be read, or is not a regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(file, flags)
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ResultError(f"'{show_path(file)}' is not a regular file; remove it.")
+            yield stream
+    except OSError as error:
+        raise ResultError(
+            f"'{show_path(file)}' cannot be read ({error.strerror}). Check that it is there and "
+            "readable for this account."
+        ) from error
+
+
 def read_bytes(file: Path, limit: int | None = None) -> bytes:
-    """Read a regular file, refusing a link, a pipe or a device in its place.
+    """Read a regular file.
 
     Args:
         file: The file, with links resolved already.
@@ -41,24 +66,14 @@ def read_bytes(file: Path, limit: int | None = None) -> bytes:
     Raises:
         ResultError: It cannot be read, is not a regular file, or is too long.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        descriptor = os.open(file, flags)
-        with os.fdopen(descriptor, "rb") as stream:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ResultError(f"'{show_path(file)}' is not a regular file; remove it.")
-            if limit is not None and status.st_size > limit:
-                raise ResultError(
-                    f"'{show_path(file)}' has {status.st_size} bytes, more than the {limit} such a "
-                    "file can have. It is not what its name says; remove or replace it."
-                )
-            return stream.read()
-    except OSError as error:
-        raise ResultError(
-            f"'{show_path(file)}' cannot be read ({error.strerror}). Check that it is there and "
-            "readable for this account."
-        ) from error
+    with open_regular(file) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if limit is not None and size > limit:
+            raise ResultError(
+                f"'{show_path(file)}' has {size} bytes, more than the {limit} such a file can "
+                "have. It is not what its name says; remove or replace it."
+            )
+        return stream.read()
 
 
 def load_meta_pickle(data: bytes, what: str) -> Any:

@@ -14,3 +14,19 @@ from .scripted import register_model
 def scripted(lab: Lab) -> dict[str, Any]:
     """The model that the results of `scripted.load_pose` are said to come from."""
     return register_model(lab)
+
+
+@pytest.fixture
+def set_packet_limit(lab: Lab):
+    """Set max_allowed_packet for connections made from now on, and reconnect."""
+    connection = lab.pipeline.model.schema.connection
+    original = connection.query("SELECT @@GLOBAL.max_allowed_packet").fetchone()[0]
+
+    def change(limit: int) -> None:
+        with lab.server.connect() as own, own.cursor() as cursor:
+            cursor.execute("SET GLOBAL max_allowed_packet=%s", (limit,))
+        connection.close()
+        connection.connect()
+
+    yield change
+    change(original)

@@ -307,22 +307,6 @@ def test_an_unknown_device_is_refused(lab: Lab, trained: Trained) -> None:
 # --- the packet limit -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def set_packet_limit(lab: Lab):
-    """Set max_allowed_packet for connections made from now on, and reconnect."""
-    connection = lab.pipeline.model.schema.connection
-    original = connection.query("SELECT @@GLOBAL.max_allowed_packet").fetchone()[0]
-
-    def change(limit: int) -> None:
-        with lab.server.connect() as own, own.cursor() as cursor:
-            cursor.execute("SET GLOBAL max_allowed_packet=%s", (limit,))
-        connection.close()
-        connection.connect()
-
-    yield change
-    change(original)
-
-
 def test_a_row_may_exceed_the_packet_limit(lab: Lab, trained: Trained, set_packet_limit) -> None:
     """Written column by column, read back whole."""
     model = lab.pipeline.model
@@ -331,7 +315,7 @@ def test_a_row_may_exceed_the_packet_limit(lab: Lab, trained: Trained, set_packe
     key = {**lab.add_recording(40, "raw/long.mp4"), **trained.model_key}
     model.RecordingInfo.populate(key)
     model.PoseEstimationTask.generate(key)
-    set_packet_limit(14 * 1024)  # one column takes up to 8 kB, a row 32 kB
+    set_packet_limit(14 * 1024)  # a column takes 8 kB of a statement, a row 32 kB
     model.PoseEstimation.populate(key)
     table = model.PoseEstimation.get_trajectory(key, "nose")
     assert table.shape == (n_frames, 3)

@@ -115,7 +115,7 @@ def test_files_are_read_back_without_loss(tmp_path: Path, individuals, is_csv):
     pose.position[1, 0] = np.nan
     file = tmp_path / f"mouse{SCORER}{'.csv' if is_csv else '.h5'}"
     assert (pose.to_csv if is_csv else pose.to_h5)(file) == file
-    read = parse_pose(file.read_bytes(), is_csv, "it")
+    read = parse_pose(file.open("rb"), is_csv, "it")
     assert read.scorer == SCORER
     assert read.frames.tolist() == [0, 1, 2, 3]
     for track in read.tracks:
@@ -151,7 +151,7 @@ def test_a_file_that_is_there_is_kept_unless_told(tmp_path: Path):
             write(file)
         assert file.read_text() == "precious"
         write(file, overwrite=True)
-        assert len(parse_pose(file.read_bytes(), name.endswith("csv"), "it").frames) == 4
+        assert len(parse_pose(file.open("rb"), name.endswith("csv"), "it").frames) == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.h5"]
 
 
