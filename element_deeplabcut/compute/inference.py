@@ -171,8 +171,8 @@ def _choose_arithmetic(job: InferenceJob, bundle: Bundle) -> tuple[bool, str]:
         return exact, precision
     if exact:
         raise ParameterError(
-            f"exact asks for DeepLabCut's own numbers, which are computed in float32, and precision "
-            f"for {precision}. Leave one of them out."
+            "exact asks for DeepLabCut's own numbers, which are computed in float32, and "
+            f"precision for {precision}. Leave one of them out."
         )
     if bundle.facts.engine != "pytorch" or job.params.get("dynamic"):
         raise ParameterError(

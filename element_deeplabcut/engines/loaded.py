@@ -4,8 +4,8 @@ Loading a network and preparing it costs as much as a hundred frames. What is lo
 everything its numbers depend on (the hash of its bundle, the device, the settings), so a model that
 changed on disk is another model. The one used least recently makes way.
 
-A model is lent to one job at a time and comes back only if the job ended well: after an exception
-DeepLabCut's runner holds frames of the video that failed, and would hand them out as the next one's.
+A model is lent to one job at a time and comes back only if the job ended well: after an exception a
+runner of DeepLabCut's holds frames of the video that failed, and gives them out as the next one's.
 """
 
 from __future__ import annotations
