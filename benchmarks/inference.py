@@ -81,8 +81,7 @@ def _start(arguments: list[str], cores: int) -> str:
         command,
         cwd=root,
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     if run.returncode:
