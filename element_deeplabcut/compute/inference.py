@@ -239,7 +239,7 @@ def _merge(conditions: list[Mapping[str, Any]]) -> dict[str, Any]:
     for name in conditions[0] if conditions else ():
         values = [each.get(name) for each in conditions]
         distinct = list(dict.fromkeys(values))
-        if name == "n_recomputed":
+        if name == "n_left":
             merged[name] = sum(value or 0 for value in values)
         else:
             merged[name] = distinct[0] if len(distinct) == 1 else distinct

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..errors import EngineError
 from ..readers.yaml_files import read_yaml
 from ..store.views import ProjectView
 from .base import Analysis, InferencePlan, OnFrames, Video
@@ -86,12 +87,15 @@ def _serving(
     original = getattr(utils, "get_pose_inference_runner", None)
     # A dynamic crop follows the animal of one video: its runner is for that video alone.
     if original is None or not _knows_deeplabcut() or plan.dynamic:
+        _insist_on_float32(plan)
         yield
         return
 
     def load(*args: Any, **kwargs: Any) -> Any:
         own = original(*args, **kwargs)
         fast = None if plan.exact else make_fast_runner(own, plan.at_once, plan.precision)
+        if fast is None:
+            _insist_on_float32(plan)
         return own if fast is None else fast
 
     with contextlib.ExitStack() as loans:
@@ -112,6 +116,14 @@ def _serving(
             yield
         finally:
             utils.get_pose_inference_runner = original
+
+
+def _insist_on_float32(plan: InferencePlan) -> None:
+    if plan.precision != "float32":
+        raise EngineError(
+            f"This model, or this DeepLabCut, cannot be run in {plan.precision}: only networks "
+            "whose poses are read from heat maps can. Leave out precision."
+        )
 
 
 def _knows_deeplabcut() -> bool:

@@ -43,7 +43,7 @@ class Account:
     Attributes:
         network: ``deeplabcut`` or ``folded, channels last``.
         precision: Of the network's arithmetic.
-        n_recomputed: Frames left to DeepLabCut's own network.
+        n_left: Frames left to DeepLabCut's own network.
         difference_px: Largest difference seen between the two networks, on the frames that both
             computed; None where only one did.
         at_once: Frames that went at once; None for DeepLabCut's own batches.
@@ -51,7 +51,7 @@ class Account:
 
     network: str = "deeplabcut"
     precision: str = "float32"
-    n_recomputed: int = 0
+    n_left: int = 0
     difference_px: float | None = None
     at_once: int | None = None
 
@@ -71,12 +71,14 @@ class FastRunner:
 
     def __init__(self, own: Any, scale: Scale, at_once: int | None, precision: str) -> None:
         """Prepare a network; see `make_fast_runner`."""
+        import torch
+
         self.batch_size = own.batch_size
         self.account = Account()
         self._own, self._at_once, self._precision = own, at_once, precision
         self._device = str(own.device)
         self._fast = network.make_fast(own.model, precision)
-        self._scale = scale
+        self._factor, self._offset = (torch.from_numpy(each).to(own.device) for each in scale)
         self._contexts: dict[tuple[int, ...], dict[str, Any]] = {}
         self._tolerances: dict[tuple[int, ...], network.Tolerance | None] = {}
         self._portion: int | None = None
@@ -125,6 +127,7 @@ class FastRunner:
             pending = launched
             if launched is None:
                 found += self._predict_as_deeplabcut(frames)
+                self.account.n_left += len(frames)
         if pending is not None:
             found += self._collect(pending)
 
@@ -134,7 +137,7 @@ class FastRunner:
         if size not in self._tolerances:
             self._tolerances[size] = self._compare(frames[: self._own.batch_size])
         too_many = _MUCH_DOUBT * n_batches * self.batch_size
-        if n_batches > _PATIENCE and self.account.n_recomputed > too_many:
+        if n_batches > _PATIENCE and self.account.n_left > too_many:
             self._tolerances[size] = None
         tolerance = self._tolerances[size]
         if tolerance is not None:
@@ -179,10 +182,9 @@ class FastRunner:
         batch = torch.from_numpy(np.stack(frames))
         if self._device.startswith("cuda"):
             batch = batch.pin_memory().to(self._device, non_blocking=True)
-        factor, offset = (torch.from_numpy(each).to(self._device) for each in self._scale)
+        scaled = batch.to(self._device).float().mul_(self._factor).add_(self._offset)
         # Bytes are stored with their channels last already, which the network wants.
-        scaled = batch.to(self._device).float().mul_(factor).add_(offset).permute(0, 3, 1, 2)
-        return scaled.to(getattr(torch, self._precision))
+        return scaled.permute(0, 3, 1, 2).to(getattr(torch, self._precision))
 
     def _forward(self, inputs: Any) -> dict[str, dict[str, Any]]:
         """Compute maps, in smaller portions where the memory of a GPU does not do for all."""
@@ -218,7 +220,7 @@ class FastRunner:
             part = slice(start, start + own_size)
             if launched.doubts[part].any():
                 found[part] = self._predict_as_deeplabcut(launched.frames[part])
-                self.account.n_recomputed += len(found[part])
+                self.account.n_left += len(found[part])
         return found
 
     # --- DeepLabCut's own -------------------------------------------------------------------------

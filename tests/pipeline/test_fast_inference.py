@@ -248,7 +248,7 @@ def test_frames_that_rounding_decides_are_left_to_deeplabcut(
     monkeypatch.setattr(pytorch_network, "is_doubtful", Doubting())
     ours, found = runs.ours(bundle, videos[0])
     theirs = runs.theirs(bundle, videos[0])
-    assert found.conditions["n_recomputed"] == 16
+    assert found.conditions["n_left"] == 16
     np.testing.assert_array_equal(ours[8:16], theirs[8:16])
     np.testing.assert_array_equal(ours[24:32], theirs[24:32])
     assert distance(ours, theirs) <= BOUND_PX
@@ -429,6 +429,8 @@ def test_a_deeplabcut_that_is_not_known_runs_alone(
     np.testing.assert_array_equal(ours, runs.theirs(bundle, videos[0]))
     assert found.conditions["network"] == "deeplabcut"
     assert len(MODELS) == 0
+    with pytest.raises(EngineError, match="Leave out precision"):
+        runs.ours(bundle, videos[0], InferencePlan(precision="bfloat16"))
 
 
 def test_a_training_gets_the_memory(
