@@ -307,6 +307,6 @@ def _send_back(values: Any) -> Any:
 
 
 def _batch(images: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    frames = iter(images)
+    frames = (image for image in images)  # ends once; DeepLabCut's own begins again after its end
     while batch := list(itertools.islice(frames, size)):
         yield batch
