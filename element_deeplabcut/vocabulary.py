@@ -233,6 +233,9 @@ TRAINING = Vocabulary(
     },
 )
 
+PRECISIONS = ("float32", "bfloat16")
+"""In which a network can be computed; the first is DeepLabCut's."""
+
 INFERENCE = Vocabulary(
     what="pose estimation parameters",
     parameters={
@@ -241,6 +244,8 @@ INFERENCE = Vocabulary(
         ),
         "cropping": _both(_crop, "cropping"),
         "dynamic": _both(_dynamic, "dynamic"),
+        "exact": _ours(_boolean),
+        "precision": _ours(_choice(*PRECISIONS)),
         "filtered": _ours(_boolean),
         "labeled_video": _ours(_wish),
     },

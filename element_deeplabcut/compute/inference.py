@@ -56,6 +56,7 @@ class InferenceJob:
         params: Checked pose estimation parameters.
         output_dir: Where results go, relative to the processed directory.
         device: Wish of this populate call, or None.
+        at_once: Likewise, frames to hold at once.
     """
 
     key: Mapping[str, Any]
@@ -66,6 +67,7 @@ class InferenceJob:
     params: Mapping[str, Any]
     output_dir: str
     device: str | None = None
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -144,12 +146,12 @@ def run_inference(job: InferenceJob, roots: Roots) -> InferenceResult:
         engine = get_engine(bundle.facts.engine)
         device = engine.resolve_device(job.device)
         with start_run(parent, identity) as attempt:
-            results = _analyze_files(job, bundle, videos, plan, engine, device, attempt)
+            results, conditions = _analyze_files(job, bundle, videos, plan, engine, device, attempt)
             provenance = watch.record(
                 engine=bundle.facts.engine, device=device, versions=engine.describe(device)
             )
-            size = measure_folder(attempt.directory)
-            run = attempt.finish({"files": results, "provenance": provenance, "disk_bytes": size})
+            facts = {"files": results, "provenance": {**provenance, **conditions}}
+            run = attempt.finish({**facts, "disk_bytes": measure_folder(attempt.directory)})
     result = _to_result(run, job, bundle, plan, roots)
     result.run_info["videos"] = _describe_videos(job, videos, identity)
     return result
@@ -192,13 +194,32 @@ def make_plan(job: InferenceJob, bundle: Bundle) -> InferencePlan:
                 f"{batch_size}. Leave out batch_size, or dynamic."
             )
         batch_size = 1
+    arithmetic = _choose_arithmetic(job, bundle)
     if not crop:
-        return InferencePlan(batch_size, None, dynamic)
+        return InferencePlan(batch_size, None, dynamic, *arithmetic, job.at_once)
     # What is recorded is what DeepLabCut really cuts, or coordinates would be a pixel off.
     if bundle.facts.engine == "pytorch":
         crop = truncate_crop(crop, job.width, job.height)
     x1, x2, y1, y2 = crop
-    return InferencePlan(batch_size, (x1, x2, y1, y2), dynamic)
+    return InferencePlan(batch_size, (x1, x2, y1, y2), dynamic, *arithmetic, job.at_once)
+
+
+def _choose_arithmetic(job: InferenceJob, bundle: Bundle) -> tuple[bool, str]:
+    """Whether DeepLabCut's own network has to compute every number, and in which precision."""
+    exact, precision = job.params.get("exact", False), job.params.get("precision", "float32")
+    if precision == "float32":
+        return exact, precision
+    if exact:
+        raise ParameterError(
+            "exact asks for DeepLabCut's own numbers, which are computed in float32, and "
+            f"precision for {precision}. Leave one of them out."
+        )
+    if bundle.facts.engine != "pytorch" or job.params.get("dynamic"):
+        raise ParameterError(
+            f"Only PyTorch models without dynamic cropping can be computed in {precision}. Leave "
+            "out precision."
+        )
+    return exact, precision
 
 
 def _identify(
@@ -209,6 +230,8 @@ def _identify(
         "batch_size": plan.batch_size,
         "crop": plan.crop,
         "dynamic": plan.dynamic,
+        "exact": plan.exact,
+        "precision": plan.precision,
         "videos": {
             str(file.file_id): {"n_frames": file.n_frames, "sha256": hash_file(video)}
             for file, video in zip(job.files, videos, strict=True)
@@ -225,23 +248,43 @@ def _analyze_files(
     engine: Engine,
     device: str,
     attempt: Attempt,
-) -> dict[str, str]:
-    """Analyze each file in a folder of its own: DeepLabCut mixes up videos of equal names."""
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Analyze each file in a folder of its own: DeepLabCut mixes up videos of equal names.
+
+    Returns:
+        Prediction files, and under which conditions they were computed.
+    """
     view = make_bundle_view(bundle, make_folder(attempt.directory, "project"))
-    results = {}
+    results: dict[str, str] = {}
+    conditions: list[Mapping[str, Any]] = []
     total = sum(file.n_frames for file in job.files)
     what = f"Inference {job.key['model_name']}"
     with show_frames(what, total, bundle.facts.engine, device) as on_frames:
         for file, video in zip(job.files, videos, strict=True):
             folder = make_folder(attempt.directory, f"file-{file.file_id}")
             report = _offset(on_frames, file.first_frame)
-            prediction = engine.infer(
-                view, Video(video, file.n_frames), folder, plan, device, report
-            )
-            check_prediction(read_pose(prediction), file, bundle)
-            results[str(file.file_id)] = prediction.relative_to(attempt.directory).as_posix()
+            analysis = engine.infer(view, Video(video, file.n_frames), folder, plan, device, report)
+            check_prediction(read_pose(analysis.file), file, bundle)
+            results[str(file.file_id)] = analysis.file.relative_to(attempt.directory).as_posix()
+            conditions.append(analysis.conditions)
     remove_view(view)
-    return results
+    return results, _merge(conditions)
+
+
+def _merge(conditions: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Say of all files of a recording how they were computed.
+
+    A network that does for one does for all of the same size; what differs is counted or listed.
+    """
+    merged: dict[str, Any] = {}
+    for name in conditions[0] if conditions else ():
+        values = [each.get(name) for each in conditions]
+        distinct = list(dict.fromkeys(values))
+        if name == "n_left":
+            merged[name] = sum(value or 0 for value in values)
+        else:
+            merged[name] = distinct[0] if len(distinct) == 1 else distinct
+    return merged
 
 
 def _offset(on_frames: OnFrames, first_frame: int) -> OnFrames:
@@ -287,7 +330,6 @@ def _to_result(
         **run.result["provenance"],
         "bundle_hash": bundle.hash,
         "scorer": bundle.facts.scorer,
-        "batch_size": plan.batch_size,
         "dynamic": list(plan.dynamic) if plan.dynamic else None,
         "disk_bytes": run.result.get("disk_bytes"),
         "run_directory": run.directory.relative_to(roots.processed).as_posix(),

@@ -91,7 +91,7 @@ def check_task_mode(params: Mapping[str, Any], task_mode: str) -> None:
             f"task_mode is {task_mode!r}; it must be 'trigger' to compute, or 'load' to take "
             "existing results."
         )
-    odd = ("batch_size", "dynamic") if task_mode == "load" else ("filtered",)
+    odd = ("batch_size", "dynamic", "exact", "precision") if task_mode == "load" else ("filtered",)
     given = [name for name in odd if params.get(name)]
     if given:
         why = {

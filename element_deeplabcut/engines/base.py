@@ -89,15 +89,35 @@ class InferencePlan:
     """How to analyze a video.
 
     Attributes:
-        batch_size: Frames per forward pass; None takes the config's.
+        batch_size: Frames per forward pass of DeepLabCut's own network; None takes the config's.
         crop: [x1, x2, y1, y2] in px, or None for the whole frame. Already effective: a crop that
             the config would apply silently is written here.
         dynamic: (on, threshold, margin in px) of DeepLabCut's dynamic cropping, or None.
+        exact: Let DeepLabCut's own network compute every number.
+        precision: ``float32``, or the reduced one that the task asked for.
+        at_once: Frames that this machine is to hold at once; None leaves it to the engine.
     """
 
     batch_size: int | None = None
     crop: tuple[int, int, int, int] | None = None
     dynamic: tuple[bool, float, int] | None = None
+    exact: bool = False
+    precision: str = "float32"
+    at_once: int | None = None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What came of a video.
+
+    Attributes:
+        file: The prediction file.
+        conditions: What its numbers depend on besides the plan, as plain values: which network ran,
+            in which precision, how many frames at once.
+    """
+
+    file: Path
+    conditions: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -181,5 +201,5 @@ class Engine(Protocol):
         plan: InferencePlan,
         device: str,
         on_frames: OnFrames,
-    ) -> Path:
-        """Analyze a video and return the prediction file written to ``folder``."""
+    ) -> Analysis:
+        """Analyze a video; the prediction file is written to ``folder``."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib.metadata
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from ..readers.yaml_files import read_yaml
 from ..store.views import ProjectView
 from . import pytorch_training as training
 from .base import (
+    Analysis,
     Forecast,
     FrameErrors,
     InferencePlan,
@@ -26,11 +24,10 @@ from .base import (
     Video,
 )
 from .containment import contained
-from .frames import upright_frames
+from .loaded import MODELS
 from .messages import explained
-from .shared import create_shuffle, find_prediction
-
-_M_MMAP_THRESHOLD = -3  # of mallopt(3)
+from .pytorch_inference import analyze
+from .shared import create_shuffle
 
 # --- the machine ----------------------------------------------------------------------------------
 
@@ -91,6 +88,7 @@ def train(
     Raises:
         EngineError: Training failed, or pretrained weights were wanted and cannot be had.
     """
+    MODELS.release()  # a training needs a GPU's memory for itself
     with contained(view.log_file):
         _check_version(view)
         training.run(view, plan, device, on_progress, resume_from)
@@ -213,66 +211,12 @@ def infer(
     plan: InferencePlan,
     device: str,
     on_frames: OnFrames,
-) -> Path:
-    """Analyze a video and return the prediction file written to ``folder``.
+) -> Analysis:
+    """Analyze a video; the prediction file is written to ``folder``.
 
     Raises:
         EngineError: DeepLabCut failed, or wrote no prediction.
     """
     with contained(view.log_file), explained(f"analyze '{video.path.name}'"):
-        from deeplabcut.pose_estimation_pytorch.apis import videos as api
-
         _check_version(view)
-        with upright_frames(), _counting(api, on_frames):
-            scorer = api.analyze_videos(
-                str(view.config_file),
-                [str(video.path)],
-                shuffle=view.shuffle,
-                trainingsetindex=view.trainingsetindex,
-                modelprefix=view.model_prefix,
-                snapshot_index=-1,  # the view holds one snapshot
-                device=device,
-                destfolder=str(folder),
-                batch_size=plan.batch_size,
-                cropping=list(plan.crop) if plan.crop else None,
-                dynamic=plan.dynamic or (False, 0.5, 10),
-                inference_cfg=_choose_threads(view, device),
-            )
-    return find_prediction(view, video, folder, scorer)
-
-
-def _choose_threads(view: ProjectView, device: str) -> dict[str, Any] | None:
-    """Say in which settings DeepLabCut shall run: with a thread of its own to prepare frames?
-
-    glibc keeps what one thread allocates and another frees: measured on 640 x 480 px, DeepLabCut's
-    two threads grew to 23 GB within 1,650 frames. On a processor they are also a third slower than
-    one, so one does all. A GPU needs the second; there large buffers are taken from the system and
-    given back to it, which keeps the memory constant.
-
-    Returns:
-        Settings in place of the engine config's, or None to leave them.
-    """
-    if device != "cpu":
-        with contextlib.suppress(OSError, AttributeError):  # no glibc, no such habit
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
-        return None
-    settings = read_yaml(view.engine_config_file, is_ours=True).get("inference") or {}
-    threads = settings.get("multithreading") or {}
-    return {**settings, "multithreading": {**threads, "enabled": False}}
-
-
-@contextlib.contextmanager
-def _counting(api: Any, on_frames: OnFrames) -> Iterator[None]:
-    """Report frames as they are read, in place of DeepLabCut's own progress bar."""
-    original = api.tqdm
-
-    def count(frames: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        for number, frame in enumerate(frames, start=1):
-            yield frame
-            on_frames(number)
-
-    api.tqdm = count
-    try:
-        yield
-    finally:
-        api.tqdm = original
+        return analyze(view, video, folder, plan, device, on_frames)

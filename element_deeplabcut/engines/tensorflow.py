@@ -21,9 +21,19 @@ from ..readers.labels import read_labels, read_split
 from ..readers.snapshots import Snapshot
 from ..store.views import ProjectView
 from . import tensorflow_training as training
-from .base import Forecast, FrameErrors, InferencePlan, OnFrames, OnTraining, TrainingPlan, Video
+from .base import (
+    Analysis,
+    Forecast,
+    FrameErrors,
+    InferencePlan,
+    OnFrames,
+    OnTraining,
+    TrainingPlan,
+    Video,
+)
 from .containment import contained
 from .frames import counted_frames, upright_frames
+from .loaded import MODELS
 from .messages import explained
 from .shared import create_shuffle, find_prediction
 
@@ -81,6 +91,7 @@ def _fresh_graph(device: str) -> Iterator[None]:
     """
     import tensorflow as tf
 
+    MODELS.release()  # PyTorch's, on the same GPU
     _limit_threads()
     gpus = tf.config.list_physical_devices("GPU")
     wanted = [] if device == "cpu" else [gpus[_number(device)]]
@@ -226,14 +237,17 @@ def infer(
     plan: InferencePlan,
     device: str,
     on_frames: OnFrames,
-) -> Path:
-    """Analyze a video and return the prediction file written to ``folder``.
+) -> Analysis:
+    """Analyze a video; the prediction file is written to ``folder``.
 
     Raises:
         VideoError: The video holds fewer frames than it should.
         EngineError: DeepLabCut failed, or wrote no prediction.
     """
     what = f"analyze '{video.path.name}'"
+    batch_size = plan.batch_size or int(view.project.settings.get("batch_size") or 1)
+    if plan.at_once:
+        batch_size = min(batch_size, plan.at_once)
     with contained(view.log_file), _fresh_graph(device), explained(what):
         from deeplabcut.pose_estimation_tensorflow import predict_videos
 
@@ -246,10 +260,11 @@ def infer(
                 trainingsetindex=view.trainingsetindex,
                 modelprefix=view.model_prefix,
                 destfolder=str(folder),
-                batchsize=plan.batch_size,
+                batchsize=batch_size,
                 cropping=list(plan.crop) if plan.crop else None,
                 dynamic=plan.dynamic or (False, 0.5, 10),
                 allow_growth=True,
                 use_openvino=None,  # where it is installed it would compute other numbers
             )
-    return find_prediction(view, video, folder, scorer)
+    conditions = {"batch_size": batch_size, "network": "deeplabcut", "precision": "float32"}
+    return Analysis(find_prediction(view, video, folder, scorer), conditions)

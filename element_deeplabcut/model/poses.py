@@ -49,9 +49,9 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
         task_mode (enum): ``trigger`` computes; ``load`` takes existing results.
         pose_estimation_output_dir (varchar(255)): Folder of the results, relative to the processed
             directory (of those to load: or to a root directory); '' for one of the task's own.
-        pose_estimation_params (longblob, nullable): batch_size, cropping, dynamic; to load:
-            filtered, cropping; labeled_video (True, or settings) asks for a `LabeledVideo`.
-            See `element_deeplabcut.params`.
+        pose_estimation_params (longblob, nullable): batch_size, cropping, dynamic, exact,
+            precision; to load: filtered, cropping; labeled_video (True, or settings) asks for a
+            `LabeledVideo`. See `element_deeplabcut.params`.
     """
 
     definition = f"""
@@ -216,7 +216,13 @@ class PoseEstimation(DistinctJobs, dj.Computed):
     """Trajectories of a recording, predicted by a model.
 
     Tasks wait until ``RecordingInfo`` of their recording is there.
-    ``populate(make_kwargs={"device": "cuda:1"})`` chooses the device.
+    ``populate(make_kwargs={"device": "cuda:1"})`` chooses the device, and ``"at_once": 4`` how many
+    frames it is to hold at once, for a GPU of little memory.
+
+    PyTorch models run in a faster form of the same network, whose poses are within 1e-3 px (on a
+    GPU, 1e-2 px) of DeepLabCut's; ``run_info`` says how far they were on frames that both computed.
+    The parameter ``exact`` asks for DeepLabCut's own numbers to the last bit, ``precision`` for
+    ``bfloat16``, which may move a pose by some pixels.
 
     Attributes:
         PoseEstimationTask (foreign key): What was to be done.
@@ -272,7 +278,9 @@ class PoseEstimation(DistinctJobs, dj.Computed):
         """Tasks whose recording has been read."""
         return PoseEstimationTask & RecordingInfo
 
-    def make_fetch(self, key: dict[str, Any], device: str | None = None) -> tuple[Any, ...]:
+    def make_fetch(
+        self, key: dict[str, Any], device: str | None = None, at_once: int | None = None
+    ) -> tuple[Any, ...]:
         """Fetch what to analyze with what, and make sure that the result can be stored."""
         task = fetch_one(PoseEstimationTask & key, "PoseEstimationTask")
         info = (RecordingInfo & key).fetch1()
@@ -292,7 +300,7 @@ class PoseEstimation(DistinctJobs, dj.Computed):
         model = (Model & key).fetch1()
         if task["task_mode"] == "load":
             return (LoadingJob(key, describe_model(model), *common),)
-        return (InferenceJob(key, model["bundle_hash"], *common, device),)
+        return (InferenceJob(key, model["bundle_hash"], *common, device, at_once),)
 
     def make_compute(
         self, key: dict[str, Any], job: InferenceJob | LoadingJob

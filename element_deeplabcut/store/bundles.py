@@ -19,7 +19,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -416,4 +416,4 @@ def make_bundle_view(bundle: Bundle, directory: Path, frames_of: Path | None = N
             target.symlink_to(file.resolve())
         else:
             shutil.copyfile(file, target)
-    return view
+    return replace(view, bundle_hash=bundle.hash)

@@ -32,6 +32,8 @@ class ProjectView:
         shuffle: Shuffle the view is for.
         trainingsetindex: Index of its training fraction.
         model_prefix: Folder between project and models, or ''.
+        bundle_hash: Content hash of the bundle it shows, under which an engine may keep the model
+            loaded; '' for a view of anything else.
     """
 
     project: ProjectConfig
@@ -39,6 +41,7 @@ class ProjectView:
     shuffle: int
     trainingsetindex: int
     model_prefix: str = ""
+    bundle_hash: str = ""
 
     @property
     def directory(self) -> Path:

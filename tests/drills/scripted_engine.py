@@ -22,6 +22,7 @@ import pandas as pd
 
 from element_deeplabcut import engines
 from element_deeplabcut.engines.base import (
+    Analysis,
     FrameErrors,
     InferencePlan,
     OnFrames,
@@ -137,7 +138,7 @@ def infer(
     plan: InferencePlan,
     device: str,
     on_frames: OnFrames,
-) -> Path:
+) -> Analysis:
     stem = video.path.stem
     note_call(stem)
     n_frames = read_facts(video.path).n_frames
@@ -152,7 +153,7 @@ def infer(
     file = folder / f"{stem}{scorer}.h5"
     table = pd.DataFrame(values.reshape(n_frames, -1), columns=columns)
     table.to_hdf(file, key="df_with_missing", format="table", mode="w")
-    return file
+    return Analysis(file, {})
 
 
 def _work(stem: str, n_frames: int) -> Iterator[int]:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .affinity import Affinity
 from .lease import LeaseStore, hash_job
 
 BATCH = 50
@@ -53,6 +54,7 @@ class Candidates:
         self._leases = leases
         self._restrict = restrict
         self._batch: deque[dict[str, Any]] = deque()
+        self._affinity = Affinity()
         self._is_long = False
         self._read_at = self._looked_at = float("-inf")
         self._start: Mapping[str, Any] | None = None  # all keys before it are done or busy
@@ -65,12 +67,16 @@ class Candidates:
         if time.monotonic() - self._read_at > _STALE_AFTER_S:
             self._batch.clear()
         while self._batch or self._read():
-            yield self._batch.popleft()
+            yield self._affinity.pop(self._batch)
 
     def next_in_batch(self) -> dict[str, Any] | None:
         """The next key that is known already, if there is one that was read just now."""
         is_fresh = time.monotonic() - self._read_at < _STALE_AFTER_S
-        return self._batch.popleft() if self._batch and is_fresh else None
+        return self._affinity.pop(self._batch) if self._batch and is_fresh else None
+
+    def remember(self, key: Mapping[str, Any]) -> None:
+        """Note a job that was taken, so that more of its model follow."""
+        self._affinity.remember(key)
 
     def _list_due(self) -> Iterator[dict[str, Any]]:
         """Jobs whose worker is dead, and those to be tried again, wherever they stand.

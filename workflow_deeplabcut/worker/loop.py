@@ -174,6 +174,7 @@ class Worker:
         name, began = show_job(lease.table, lease.key), time.monotonic()
         logger.info("began %s%s", name, f" (try {lease.attempts})" if lease.attempts > 1 else "")
         heartbeat.hold(lease)
+        queue.remember(lease.key)
         outcome = remark = ""
         try:
             outcome, remark = do_job(
