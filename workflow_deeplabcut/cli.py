@@ -10,7 +10,7 @@ from pathlib import Path
 from element_deeplabcut.errors import ElementError
 
 from . import database
-from .commands import export, jobs, prune, worker
+from .commands import export, health, jobs, prune, worker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +66,7 @@ def _make_parser() -> argparse.ArgumentParser:
     db.add_argument("action", choices=("start", "stop", "status"))
     db.add_argument("--data-dir", type=Path, help="its folder (default: in the user's data home)")
     db.set_defaults(command=_run_database)
-    for module in (worker, jobs, prune, export):
+    for module in (worker, health, jobs, prune, export):
         module.add_parser(commands)
     return parser
 
