@@ -16,8 +16,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
@@ -89,6 +90,14 @@ class Slurm:
     def show(self, job: str) -> dict[str, str]:
         """What Slurm says of a job."""
         return dict(re.findall(r"(\w+)=(\S*)", self.run("scontrol", "show", "job", job)))
+
+    def until(self, condition: Callable[[], Any], seconds: float) -> Any:
+        """Wait until something is so; where it does not come to be, say what was logged."""
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < deadline, self.read_logs()
+            time.sleep(0.1)
+        return value
 
     def wait(self, job: str, *states: str, seconds: float = 60) -> dict[str, str]:
         """Wait until a job is in one of some states, or has ended."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import datajoint as dj
 import pytest
@@ -16,7 +16,7 @@ from element_deeplabcut.readers.learning_curve import LOSS, read_learning_curve
 from element_deeplabcut.readers.snapshots import list_snapshots
 
 from ...conftest import TINY_NETWORK, TRAINING_PARAMS, Lab
-from .conftest import Site, until
+from .conftest import Site
 from .slurm import Slurm, find_missing, running
 from .test_command import PIPELINE, REPOSITORY
 
@@ -40,20 +40,16 @@ def slurm() -> Iterator[Slurm]:
 
 
 def write_environment(slurm: Slurm, **more: str) -> None:
-    """What a user writes into worker.env: where the program is, the database, the data."""
+    """What a user has where sbatch is called: the database's login, and worker.env."""
     program = slurm.folder / "bin" / "workflow-deeplabcut"
     program.parent.mkdir(exist_ok=True)
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m workflow_deeplabcut.cli "$@"\n')
     program.chmod(0o755)
     (slurm.folder / "my_pipeline.py").write_text(PIPELINE)
-    settings = {
-        "DJ_HOST": f"{dj.config['database.host']}:{dj.config['database.port']}",
-        "DJ_USER": dj.config["database.user"],
-        "DJ_PASS": dj.config["database.password"],
-        "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{slurm.folder}",
-        **more,
-    }
-    lines = [f"export {name}='{value}'" for name, value in settings.items()]
+    settings = {name: dj.config[name] for name in dj.config if name.startswith("database.")}
+    (slurm.folder / "dj_local_conf.json").write_text(json.dumps(settings))
+    more["PYTHONPATH"] = f"{REPOSITORY}{os.pathsep}{slurm.folder}"
+    lines = [f"export {name}='{value}'" for name, value in more.items()]
     lines.append(f'export PATH="{program.parent}:$PATH"')
     (slurm.folder / "worker.env").write_text("\n".join(lines))
 
@@ -82,7 +78,7 @@ def test_a_preempted_training_goes_on(lab: Lab, slurm: Slurm) -> None:
                    if "1050" in str(path) and ".attempts" in str(path)]  # fmt: skip
         return max((s.epochs for folder in folders for s in list_snapshots(folder)), default=0)
 
-    until(lambda: find_epochs() >= 3, 180)
+    slurm.until(lambda: find_epochs() >= 3, 180)
     other = slurm.submit("-p", "high", "-c", "8", "-o", "other.log", "--wrap", "sleep 1")
     assert slurm.wait(other)["JobState"] == "COMPLETED"
     assert not table & key
@@ -111,11 +107,11 @@ def test_a_worker_that_is_told_to_end_is_requeued(site: Site, slurm: Slurm) -> N
     write_environment(slurm, SCRIPTED_LOG=str(site.calls_file), DATABASE_PREFIX="test_")
     job = slurm.submit(*ONE, str(SCRIPT), "--pipeline", "my_pipeline", "--table", "Parts",
                        "--grace", "1", *QUICK)  # fmt: skip
-    until(site.calls, 60)
+    slurm.until(site.calls, 120)
     slurm.run("scancel", "--batch", "--signal=TERM", f"{job}_0")
-    until(lambda: "told to end; requeueing" in read_log(slurm, job), 30)
+    slurm.until(lambda: "told to end; requeueing" in read_log(slurm, job), 30)
     assert "handed back Parts a=1 b=0" in read_log(slurm, job)
-    until(lambda: len(site.calls()) == 2, 60)  # it is back, and has taken the job again
+    slurm.until(lambda: len(site.calls()) == 2, 120)  # it is back, and has taken the job again
     assert slurm.show(f"{job}_0")["Restarts"] == "1"
     assert "start 2," in read_log(slurm, job)
     assert "GPU 0" in read_log(slurm, job)
@@ -125,7 +121,7 @@ def test_a_worker_that_is_told_to_end_is_requeued(site: Site, slurm: Slurm) -> N
     # And who cancels it has the last word.
     slurm.run("scancel", job)
     assert slurm.wait(f"{job}_0")["JobState"] == "CANCELLED"
-    until(lambda: not site.jobs, 30)
+    slurm.until(lambda: not site.jobs, 30)
     assert slurm.show(f"{job}_0")["JobState"] == "CANCELLED"
     assert read_log(slurm, job).count("told to end; requeueing") == 1
 
@@ -135,8 +131,9 @@ def test_the_time_limit_requeues(site: Site, slurm: Slurm) -> None:
     site.add("work 600")
     write_environment(slurm, SCRIPTED_LOG=str(site.calls_file), DATABASE_PREFIX="test_")
     job = slurm.submit("--array=0", "--time=00:01:00", "--signal=B:TERM@10", str(SCRIPT),
-                       "--pipeline", "my_pipeline", "--table", "Parts", "--grace", "1", *QUICK)  # fmt: skip
-    until(lambda: len(site.calls()) == 2, 150)
+                       "--pipeline", "my_pipeline", "--table", "Parts",
+                       "--grace", "1", *QUICK)  # fmt: skip
+    slurm.until(lambda: len(site.calls()) == 2, 200)
     assert "handed back Parts a=1 b=0" in read_log(slurm, job)
     assert slurm.show(f"{job}_0")["Restarts"] == "1"
     slurm.run("scancel", job)
@@ -148,7 +145,7 @@ def test_workers_end_when_nothing_is_left(site: Site, slurm: Slurm) -> None:
     write_environment(slurm, SCRIPTED_LOG=str(site.calls_file), DATABASE_PREFIX="test_")
     job = slurm.submit("--array=0-1", "--time=01:00:00", str(SCRIPT), "--pipeline", "my_pipeline",
                        "--table", "Parts", *QUICK)  # fmt: skip
-    ends = [slurm.wait(f"{job}_{task}") for task in (0, 1)]
+    ends = [slurm.wait(f"{job}_{task}", seconds=180) for task in (0, 1)]
     assert [(end["JobState"], end["ExitCode"], end["Restarts"]) for end in ends] == [
         ("COMPLETED", "0:0", "0")
     ] * 2
@@ -158,19 +155,13 @@ def test_workers_end_when_nothing_is_left(site: Site, slurm: Slurm) -> None:
 def test_a_mistake_is_not_repeated(slurm: Slurm, site: Site) -> None:
     write_environment(slurm, DATABASE_PREFIX="test_")
     job = slurm.submit(*ONE, str(SCRIPT), "--pipeline", "no_such_module")
-    end = slurm.wait(f"{job}_0")
+    end = slurm.wait(f"{job}_0", seconds=120)
     assert (end["JobState"], end["ExitCode"], end["Restarts"]) == ("FAILED", "1:0", "0")
     assert "There is no module 'no_such_module'" in read_log(slurm, job)
 
 
-def assert_is_shell(file: Path) -> None:
-    import subprocess
-
-    assert subprocess.run(["bash", "-n", str(file)]).returncode == 0
-
-
-def test_the_script_says_what_it_must(slurm: Slurm) -> Any:
-    assert_is_shell(SCRIPT)
+def test_the_script_says_what_it_must() -> None:
+    assert subprocess.run(["bash", "-n", str(SCRIPT)]).returncode == 0
     options = re.findall(r"^#SBATCH (--[\w-]+)(?:=(\S+))?$", SCRIPT.read_text(), re.MULTILINE)
     said = dict(options)
     assert "--requeue" in said
