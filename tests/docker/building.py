@@ -54,7 +54,7 @@ class Image:
 
 
 class Builder:
-    """Builds the stages of a Dockerfile, each once."""
+    """Builds the stages of a Dockerfile, each once; those that a folder holds are kept."""
 
     def __init__(
         self, stages: Mapping[str, Stage], bases: Mapping[str, Path], context: Context, work: Path
@@ -62,6 +62,7 @@ class Builder:
         self._stages, self._bases, self._context, self._work = stages, bases, context, work
         self._built: dict[str, Image] = {}
         self.log = work / "build.log"
+        """What the commands said."""
 
     def build(self, name: str) -> Image:
         """Build a stage, and what it begins with or copies from."""
@@ -71,18 +72,20 @@ class Builder:
             stage = self._stages[name]
             image = deepcopy(self.build(stage.base))
             root = self._work / "stages" / name
-            root.mkdir(parents=True)
-            _run(["cp", "-a", f"{image.root}/.", str(root)])
+            done = root.with_suffix(".done")
+            if not done.exists():
+                shutil.rmtree(root, ignore_errors=True)
+                root.mkdir(parents=True)
+                _run(["cp", "-a", f"{image.root}/.", str(root)])
             image.root = root
             for instruction in stage.instructions:
+                if instruction.name in ("RUN", "COPY") and done.exists():
+                    continue
                 self._note(f"{name}: {instruction.name} {instruction.value}\n")
                 getattr(self, f"_{instruction.name.lower()}")(image, instruction)
+            done.touch()
             self._built[name] = image
         return self._built[name]
-
-    def drop(self, name: str) -> None:
-        """Delete the files of a stage that nothing needs any more."""
-        shutil.rmtree(self._built.pop(name).root)
 
     def _note(self, said: str) -> None:
         with self.log.open("a") as log:
@@ -192,8 +195,8 @@ def enter(
     lines = ["set -e", f"mount --bind {root} {root}"]
     lines += [f"mount --bind {file} {root}{file}" for file in NETWORK]
     for mount in mounts:
-        (image.root / mount.target.lstrip("/")).mkdir(parents=True, exist_ok=True)
         place = f"{root}{mount.target}"
+        lines.append(f"mkdir -p {place}")
         if mount.source is None:
             lines.append(f"mount -t tmpfs -o mode=1777 tmpfs {place}")
         else:
@@ -258,7 +261,11 @@ class Container:
 
     def is_well(self) -> bool:
         """What its health check says."""
-        return self.execute(self.image.health).returncode == 0
+        own = self._process.pid
+        if self._process.poll() is not None:
+            raise ChildProcessError(self.log.read_text())
+        has_begun = bool(Path(f"/proc/{own}/task/{own}/children").read_text())
+        return has_begun and self.execute(self.image.health).returncode == 0
 
     def stop(self, grace: float) -> int:
         """Send SIGTERM, as `docker stop` does, and return the exit code; SIGKILL after a time."""
