@@ -14,6 +14,7 @@ import difflib
 import importlib
 import itertools
 import logging
+import os
 import random
 import shutil
 import socket
@@ -34,6 +35,10 @@ from ..store.views import ProjectView
 from .base import OnTraining, TrainingPlan, TrainingProgress
 
 _INITIAL = "initialsnapshot-0"
+
+_WEIGHTS = Path("pose_estimation_tensorflow/models/pretrained")
+_ADDRESSES = "pretrained_model_urls.yaml"
+"""Where DeepLabCut keeps pretrained weights, and says where to get them."""
 """Weights a training starts from. DeepLabCut takes the number behind the first hyphen for the
 iterations done, and restores all layers if the name holds "snapshot"; it does not list this one."""
 
@@ -164,8 +169,10 @@ def _download_or_explain(net_type: str) -> Path:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)  # DeepLabCut's download would wait for ever
     try:
-        package = auxiliaryfunctions.get_deeplabcut_path()
-        return Path(auxfun_models.check_for_weights(net_type, package))
+        package = Path(auxiliaryfunctions.get_deeplabcut_path())
+        place = auxfun_models.MODELTYPE_FILEPATH_MAP.get(net_type)
+        folder = package if place is None else _find_weights_folder(package, place)
+        return Path(auxfun_models.check_for_weights(net_type, folder))
     except Exception as error:  # whatever kind of unreachable it is
         raise EngineError(
             "The pretrained weights are neither on this machine nor to be downloaded "
@@ -174,6 +181,30 @@ def _download_or_explain(net_type: str) -> Path:
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)
+
+
+def _find_weights_folder(package: Path, place: Path) -> Path:
+    """Choose where weights are kept: DeepLabCut's own package, or the user's cache.
+
+    DeepLabCut downloads into its package, which nobody but its installer may be able to write: in a
+    container, or where all of a lab use one installation.
+
+    Args:
+        package: DeepLabCut's folder.
+        place: File of the weights, relative to it.
+
+    Returns:
+        Folder that `place` is relative to.
+    """
+    kept = (package / place).parent
+    is_there = kept.is_dir() and any(place.name in file.name for file in kept.iterdir())
+    if is_there or os.access(package / _WEIGHTS, os.W_OK):
+        return package
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deeplabcut"
+    (cache / place).parent.mkdir(parents=True, exist_ok=True)
+    for folder in {(cache / _WEIGHTS), (cache / place).parent}:
+        shutil.copy(package / _WEIGHTS / _ADDRESSES, folder)  # looked for beside the weights
+    return cache
 
 
 def _write_random_weights(settings_file: Path, target: Path, seed: int) -> None:
