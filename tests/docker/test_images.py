@@ -162,10 +162,10 @@ def test_a_worker_trains(
     try:
         until(worker.is_well, log, 120)
         table = shared.pipeline.train.ModelTraining
-        until(lambda: table & key, log, 300)
+        until(lambda: table & key, log, 600)
         said = worker.execute(image.health).stdout
         assert "is well" in said, log.read_text()
-        assert worker.stop(20) == 0, log.read_text()
+        assert worker.stop(60) == 0, log.read_text()  # as the Compose file does
     finally:
         worker.kill()
     assert "Traceback" not in log.read_text()

@@ -49,7 +49,7 @@ def test_weights_are_found_where_the_docs_put_them(
          "--table", "ModelTraining", "--restrict", f"training_id={number}"],
         env={**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1",
              "PYTHONPATH": str(REPOSITORY)},
-        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        cwd=tmp_path, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert f"{code} ModelTraining" in ended.stderr

@@ -78,11 +78,11 @@ def test_a_preempted_training_goes_on(lab: Lab, slurm: Slurm) -> None:
                    if "1050" in str(path) and ".attempts" in str(path)]  # fmt: skip
         return max((s.epochs for folder in folders for s in list_snapshots(folder)), default=0)
 
-    slurm.until(lambda: find_epochs() >= 3, 180)
+    slurm.until(lambda: find_epochs() >= 3, 400)
     other = slurm.submit("-p", "high", "-c", "8", "-o", "other.log", "--wrap", "sleep 1")
     assert slurm.wait(other)["JobState"] == "COMPLETED"
     assert not table & key
-    end = slurm.wait(f"{job}_0", seconds=240)
+    end = slurm.wait(f"{job}_0", seconds=480)
 
     assert (end["JobState"], end["Restarts"]) == ("COMPLETED", "1"), slurm.read_logs()
     log = read_log(slurm, job)
