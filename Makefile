@@ -36,7 +36,7 @@ test-fast: setup  ## run the daily subset: no real DeepLabCut, no killed process
 check-real: setup  ## train on a real mouse and analyze its whole video (minutes)
 	$(PYTEST) -s tests/real
 
-check-docker: setup  ## build and run the images without Docker, as root (20 minutes, 20 GB)
+check-docker: setup  ## build and run the images without Docker, as root (20 minutes, 15 GB)
 	@command -v debootstrap >/dev/null || { $(AS_ROOT) apt-get -qq update; $(AS_ROOT) $(APT_INSTALL) debootstrap; }
 	$(AS_ROOT) env CHECK_DOCKER=$${CHECK_DOCKER:-yes} OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 \
 		$(PY) -m pytest -p no:cacheprovider tests/docker $(PYTEST_ARGS)
