@@ -22,6 +22,7 @@ COMMANDS = (
     "check",
     "run",
     "worker",
+    "health",
     "status",
     "jobs",
     "describe",

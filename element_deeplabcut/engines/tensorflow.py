@@ -21,6 +21,7 @@ from ..readers.labels import read_labels, read_split
 from ..readers.snapshots import Snapshot
 from ..store.views import ProjectView
 from . import tensorflow_training as training
+from . import tensorflow_weights as weights
 from .base import (
     Analysis,
     Forecast,
@@ -128,7 +129,7 @@ def _limit_threads() -> None:
 
 def create_dataset(view: ProjectView, plan: TrainingPlan) -> None:
     """Create dataset, split and engine config of the view's shuffle from its labels."""
-    with contained(view.log_file), training.without_download():
+    with contained(view.log_file), weights.without_download():
         create_shuffle(view, plan)
 
 

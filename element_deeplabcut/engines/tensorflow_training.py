@@ -15,8 +15,6 @@ import importlib
 import itertools
 import logging
 import random
-import shutil
-import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -32,15 +30,9 @@ from ..readers.learning_curve import EARLIER_CURVE, LEARNING_RATE, LEARNING_STAT
 from ..readers.snapshots import Snapshot, list_snapshots
 from ..readers.yaml_files import read_yaml, replace_yaml
 from ..store.views import ProjectView
+from . import tensorflow_weights as weights
 from .base import Forecast, OnTraining, TrainingPlan, TrainingProgress
 
-_INITIAL = "initialsnapshot-0"
-"""Weights a training starts from. DeepLabCut takes the number behind the first hyphen for the
-iterations done, and restores all layers if the name holds "snapshot"; it does not list this one."""
-
-_DOWNLOAD_TIMEOUT_S = 30
-_REACH_TIMEOUT_S = 5
-_RESNET_HOST = "download.tensorflow.org"
 _USUALLY_KEPT = 5  # DeepLabCut's own default
 _SHARED_SETTINGS = ("global_scale", "location_refinement", "locref_stdev")
 """Entries of the training's settings that analyses must share."""
@@ -61,7 +53,7 @@ def run(
     if done >= total:
         return
     if resume_from is None:
-        settings["init_weights"] = str(_prepare_weights(view, plan, settings))
+        settings["init_weights"] = str(weights.prepare_weights(view, plan, settings))
     else:
         settings["init_weights"] = str(resume_from.path)
         settings["multi_step"] = [
@@ -95,9 +87,9 @@ def rehearse(view: ProjectView, plan: TrainingPlan) -> Forecast:
     schedule_end = int(settings["multi_step"][-1][1])
     must_download = False
     if plan.init_weights == PRETRAINED:
-        must_download = not _find_or_explain(str(settings["net_type"]))
+        must_download = not weights.are_here(str(settings["net_type"]))
     elif plan.init_weights != RANDOM:
-        _check_snapshot(Path(plan.init_weights))
+        weights.check_snapshot(Path(plan.init_weights))
     return Forecast(
         network=name_network(settings),
         length=min(schedule_end, arguments.get("maxiters") or schedule_end),
@@ -150,121 +142,6 @@ def _check_names(updates: Mapping[str, Any], settings: Mapping[str, Any]) -> Non
                 f"pose_cfg_updates holds '{name}', which DeepLabCut would ignore. Did you mean "
                 f"'{near[0]}'?"
             )
-
-
-# --- weights --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def without_download() -> Iterator[None]:
-    """Create a dataset without the download that DeepLabCut makes on the way, wanted or not."""
-    from deeplabcut.utils import auxfun_models
-
-    original = auxfun_models.check_for_weights
-    auxfun_models.check_for_weights = lambda modeltype, parent: ""
-    try:
-        yield
-    finally:
-        auxfun_models.check_for_weights = original
-
-
-def _prepare_weights(view: ProjectView, plan: TrainingPlan, settings: dict[str, Any]) -> Path:
-    if plan.init_weights == PRETRAINED:
-        return _download_or_explain(str(settings["net_type"]))
-    target = view.train_folder / _INITIAL
-    if plan.init_weights == RANDOM:
-        # The graph is built from the settings' file.
-        replace_yaml(view.engine_config_file, {**settings, "init_weights": ""})
-        _write_random_weights(view.engine_config_file, target, plan.seed)
-    else:
-        _copy_weights(Path(plan.init_weights), target, plan.arguments)
-    return target
-
-
-def _download_or_explain(net_type: str) -> Path:
-    from deeplabcut.utils import auxfun_models, auxiliaryfunctions
-
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)  # DeepLabCut's download would wait for ever
-    try:
-        package = auxiliaryfunctions.get_deeplabcut_path()
-        return Path(auxfun_models.check_for_weights(net_type, package))
-    except Exception as error:  # whatever kind of unreachable it is
-        raise _explain_no_weights(error) from error
-    finally:
-        socket.setdefaulttimeout(timeout)
-
-
-def _find_or_explain(net_type: str) -> bool:
-    """Say whether pretrained weights are on this machine; downloadable ones are not fetched.
-
-    Raises:
-        EngineError: They are neither here nor to be downloaded.
-    """
-    from deeplabcut.utils import auxfun_models, auxiliaryfunctions
-
-    relative = auxfun_models.MODELTYPE_FILEPATH_MAP.get(net_type)
-    if relative is None:
-        return True  # DeepLabCut looks for none
-    file = Path(auxiliaryfunctions.get_deeplabcut_path()) / relative
-    if any(file.parent.glob(f"*{file.name}*")):
-        return True
-    address = ("storage.googleapis.com" if "resnet" not in net_type else _RESNET_HOST, 80)
-    try:
-        socket.create_connection(address, timeout=_REACH_TIMEOUT_S).close()
-    except OSError as error:
-        raise _explain_no_weights(error) from error
-    return False
-
-
-def _explain_no_weights(error: Exception) -> EngineError:
-    return EngineError(
-        "The pretrained weights are neither on this machine nor to be downloaded "
-        f"({str(error).splitlines()[0]}). Connect it to the internet once, or set the "
-        "parameter init_weights to 'random' or to a snapshot below a root directory."
-    )
-
-
-def _write_random_weights(settings_file: Path, target: Path, seed: int) -> None:
-    """Save the network as its initializers leave it: the same for the same seed."""
-    import tensorflow as tf
-    import tf_slim
-    from deeplabcut.pose_estimation_tensorflow.config import load_config
-    from deeplabcut.pose_estimation_tensorflow.core import train
-    from deeplabcut.pose_estimation_tensorflow.nnets import PoseNetFactory
-
-    tf.compat.v1.reset_default_graph()
-    tf.compat.v1.set_random_seed(seed)
-    settings = load_config(str(settings_file))
-    batch, _, _ = train.setup_preloading(train.get_batch_spec(settings))
-    PoseNetFactory.create(settings).train(batch)
-    with tf.compat.v1.Session() as session:
-        session.run(tf.compat.v1.global_variables_initializer())
-        saver = tf.compat.v1.train.Saver(tf_slim.get_variables_to_restore())
-        saver.save(session, str(target), write_meta_graph=False, write_state=False)
-    tf.compat.v1.reset_default_graph()
-
-
-def _copy_weights(source: Path, target: Path, arguments: Mapping[str, Any]) -> None:
-    """Copy a snapshot under the name of one that was not trained yet."""
-    snapshot = _check_snapshot(source)
-    for end in (".index", ".data-00000-of-00001"):
-        shutil.copyfile(
-            snapshot.path.with_name(snapshot.path.name + end), target.with_name(target.name + end)
-        )
-
-
-def _check_snapshot(source: Path) -> Snapshot:
-    snapshot = Snapshot(False, 0, source.with_suffix("") if source.suffix else source)
-    missing = [end for end in (".index", ".data-00000-of-00001")
-               if not snapshot.path.with_name(snapshot.path.name + end).is_file()]  # fmt: skip
-    if missing:
-        raise EngineError(
-            f"'{source}' is not a snapshot of DeepLabCut's TensorFlow engine ({missing[0]} is "
-            "missing beside it). Give init_weights one of the three files of a snapshot, for "
-            "instance snapshot-50000.index."
-        )
-    return snapshot
 
 
 # --- watching -------------------------------------------------------------------------------------
@@ -393,7 +270,7 @@ def _tidy(view: ProjectView, max_snapshots: int | None) -> None:
 
     TensorFlow's list of checkpoints names the folder of this attempt; DeepLabCut never reads it.
     """
-    for file in (*view.train_folder.glob(f"{_INITIAL}.*"), view.train_folder / "checkpoint"):
+    for file in (*view.train_folder.glob(f"{weights.INITIAL}.*"), view.train_folder / "checkpoint"):
         file.unlink(missing_ok=True)
     for snapshot in list_snapshots(view.train_folder, view.engine)[: -(max_snapshots or 5)]:
         for file in snapshot.files:

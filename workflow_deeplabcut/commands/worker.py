@@ -72,6 +72,14 @@ def add_parser(commands: Any) -> None:
         metavar="S",
         help="time to finish the job in hand (default: 8 s)",
     )
+    end.add_argument(
+        "--code-if-stopped",
+        type=int,
+        default=0,
+        metavar="CODE",
+        help="exit code when it ends on a signal or because its hours are over, so that a script "
+        "knows whether to start it again (default: 0)",
+    )
     how = parser.add_argument_group("how to go about it")
     how.add_argument(
         "--poll",
@@ -105,13 +113,13 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a worker until it ends, and return 0."""
-    with _ending_at_once():
+    """Run a worker until it ends; 0, or what the user wants to see when it was told to end."""
+    with _ending_at_once(options.code_if_stopped):
         worker, stop = _start(options)
         if worker is not None:
             with stop.listening():
                 worker.run()
-    return 0
+    return int(options.code_if_stopped) if stop.requested else 0
 
 
 def _start(options: argparse.Namespace) -> tuple[Any, Any]:
@@ -155,7 +163,7 @@ def _start(options: argparse.Namespace) -> tuple[Any, Any]:
 
 
 @contextlib.contextmanager
-def _ending_at_once() -> Iterator[None]:
+def _ending_at_once(code: int) -> Iterator[None]:
     """End by a signal while there is no job in hand, whatever is being imported just then.
 
     An exception would not do: some packages try to import others, and go on whatever was raised.
@@ -166,7 +174,7 @@ def _ending_at_once() -> Iterator[None]:
 
     def end(number: int, frame: Any) -> None:
         os.write(2, f"{signal.Signals(number).name}: ending before the first job\n".encode())
-        os._exit(0)
+        os._exit(code)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -15,7 +15,9 @@ from typing import Any
 
 from element_deeplabcut.connections import connect_plainly
 
+from ..heart import Heart
 from .lease import HeldLease, LeaseStore
+from .tables import show_job
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +26,10 @@ BEATS_PER_LEASE = 4
 
 
 class Heartbeat:
-    """Keeps one lease at a time alive."""
+    """Keeps one lease at a time alive, and tells this machine that the worker lives."""
 
-    def __init__(self, leases: LeaseStore) -> None:
-        self._leases = leases
+    def __init__(self, leases: LeaseStore, heart: Heart) -> None:
+        self._leases, self._heart = leases, heart
         self._lease: HeldLease | None = None
         self._ended = threading.Event()
         self._connection: Any = None
@@ -35,19 +37,23 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Heartbeat:
+        self._heart.beat()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join(timeout=1)
+        self._heart.stop()
 
     def hold(self, lease: HeldLease | None) -> None:
         """Renew this lease from now on; None renews nothing."""
         self._lease = lease
+        self._heart.turn_to("" if lease is None else show_job(lease.table, lease.key))
 
     def _run(self) -> None:
         while not self._ended.wait(self._leases.seconds / BEATS_PER_LEASE):
+            self._heart.beat()
             lease = self._lease
             if lease is None or lease.lost:
                 continue
@@ -57,6 +63,7 @@ class Heartbeat:
                 logger.debug("lease not renewed: %s", error)
                 self._disconnect()
                 continue
+            self._heart.renewed_at = time.monotonic()
             # A job that has just been recorded has no lease either: that is not a loss.
             if not renewed and lease is self._lease:
                 lease.lost = True

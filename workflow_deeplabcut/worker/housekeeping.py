@@ -8,9 +8,13 @@ is left for ``workflow-deeplabcut jobs clear``.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from .lease import MARK
 from .server import Server
@@ -76,11 +80,24 @@ def _clear_without_lease(server: Server, leases: str, database: str) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of that number runs on this machine."""
+    """Whether a process of that number runs on this machine, or in a container on it.
+
+    A container may have its host's name, and numbers its processes from 1; the host sees those
+    numbers. From within a container nobody else's processes are seen, so containers need names of
+    their own.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return False
+        return any(str(pid) in numbers for numbers in _list_numbers_in_containers())
     except PermissionError:
         return True
     return True
+
+
+def _list_numbers_in_containers() -> Iterator[list[str]]:
+    for file in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):  # it has just ended
+            found = re.search(r"^NSpid:\s*\d+\s+(.+)$", file.read_text(), re.MULTILINE)
+            if found:
+                yield found[1].split()

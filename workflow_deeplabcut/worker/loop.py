@@ -13,6 +13,7 @@ from typing import Any
 from element_deeplabcut.engines import list_engines
 from element_deeplabcut.errors import ParameterError, Stopped
 
+from ..heart import Heart
 from ..paths import get_database_prefix
 from .candidates import Candidates
 from .children import ChildWorkers
@@ -77,6 +78,7 @@ class Worker:
         self._options, self._stop = options, stop
         self._server = Server(tables[0].connection, self.name)
         self._leases = LeaseStore(self._server, get_database_prefix(), options.lease)
+        self._heart = Heart(self.name, options.poll_interval, options.lease)
         self._engines = tuple(options.engines or list_engines())
         self._queues = [self._make_queue(table()) for table in tables]
         self._check_restrictions()
@@ -116,8 +118,9 @@ class Worker:
         """Work until told to end."""
         names = ", ".join(type(queue.table).__name__ for queue in self._queues)
         logger.info("worker %s begins, with %s, on %s", self.name, "/".join(self._engines), names)
-        with Heartbeat(self._leases) as heartbeat:
+        with Heartbeat(self._leases, self._heart) as heartbeat:
             while not self._is_over():
+                self._heart.turn_to("")
                 try:
                     if not self._work(heartbeat):
                         break
@@ -261,6 +264,7 @@ class Worker:
 
     def _delegate(self, queue: Candidates, key: dict[str, Any]) -> None:
         began = time.monotonic()
+        self._heart.turn_to(show_job(queue.table, key), is_leased=False)  # the child holds it
         if self._children.run(queue.table, key):
             self._delegated = True
             self._share.spend(queue, time.monotonic() - began, self._empty)

@@ -46,12 +46,12 @@ def test_a_worker_started_from_a_shell(site: Site, tmp_path: Path) -> None:
     site.add("", a=2)
     command = [sys.executable, "-m", "workflow_deeplabcut.cli", "worker",
                "--pipeline", "my_pipeline", "--table", "Parts", "--restrict", "a=1",
-               "--poll", "0.1", "--grace", "0.3"]  # fmt: skip
+               "--poll", "0.1", "--grace", "0.3", "--code-if-stopped", "75"]  # fmt: skip
     process = start(tmp_path, command)
     until(lambda: len(site.calls()) == 3, 60)
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=10)
-    assert process.returncode == 0, log
+    assert process.returncode == 75, log
     assert list(site.Parts.fetch("KEY")) == [{"a": 1, "b": 0}]
     assert "failed Parts a=1 b=1" in log
     assert "VideoError: 'bad.mp4' is damaged" in log
@@ -133,12 +133,26 @@ for _ in range(100):
 def test_a_signal_during_the_imports(site: Site, tmp_path: Path, number: int) -> None:
     (tmp_path / "slow_pipeline.py").write_text(SLOW_PIPELINE)
     command = [*(sys.executable, "-m", "workflow_deeplabcut.cli"), "worker"]
-    worker = start(tmp_path, [*command, "--pipeline", "slow_pipeline"])
+    asked = ["--pipeline", "slow_pipeline", "--code-if-stopped", "75"]
+    worker = start(tmp_path, [*command, *asked])
     until((tmp_path / "importing").exists, 60)
     worker.send_signal(number)
     said = worker.communicate(timeout=8)[1]
-    assert worker.returncode == 0
+    assert worker.returncode == 75
     assert "ending before the first job" in said
+
+
+@pytest.mark.parametrize(("hours", "code"), [("0.0003", 75), ("1", 0)])
+def test_the_exit_code_tells_a_script_what_is_left(
+    site: Site, tmp_path: Path, hours: str, code: int
+) -> None:
+    """75 when its hours were over, 0 when nothing was left to do."""
+    stop_when_idle = [] if code else ["--stop-when-idle"]
+    command = [*(sys.executable, "-m", "workflow_deeplabcut.cli"), "worker", *stop_when_idle]
+    asked = ["--pipeline", "my_pipeline", "--hours", hours, "--code-if-stopped", "75"]
+    worker = start(tmp_path, [*command, *asked])
+    said = worker.communicate(timeout=60)[1]
+    assert worker.returncode == code, said
 
 
 CUT_SHORT = """
