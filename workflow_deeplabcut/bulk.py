@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from element_deeplabcut.compute.loading import check_task_mode
-from element_deeplabcut.compute.training import locate_project
+from element_deeplabcut.compute.training_source import locate_project
 from element_deeplabcut.errors import ElementError, ParameterError, QueryError, SetupError
 from element_deeplabcut.linking import check_relative
 from element_deeplabcut.params import check_inference_params

@@ -63,9 +63,9 @@ def run(options: argparse.Namespace) -> int:
         ParameterError: The restriction names a column that no table of tasks has.
     """
     from .describe import import_module
-    from .worker import read_pairs
+    from .keys import read_key
 
-    key = read_pairs(options.restrict)
+    key = read_key(options.restrict)
     import_module(options.pipeline)
     reports = {
         name: query.check(device=options.device, elsewhere=options.elsewhere)

@@ -58,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
         SetupError: There is no such table.
         QueryError: The key does not match exactly one row.
     """
-    from .worker import read_pairs
+    from .keys import read_key
 
-    key = read_pairs(options.key)
+    key = read_key(options.key)
     module = import_module(options.pipeline)
     from element_deeplabcut.provenance import describe
 
