@@ -12,7 +12,7 @@ PATH ?= /usr/local/bin:/usr/bin:/bin
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast check-real drills bench lint
+.PHONY: help setup demo test test-fast check-real drills bench lint docs
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -43,3 +43,6 @@ lint: setup  ## check style, format and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+docs: setup  ## build the documentation into site/ (needs no network)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
