@@ -1,94 +1,123 @@
-"""The command line: ``workflow-deeplabcut``."""
+"""The command line: ``workflow-deeplabcut``, or ``python -m workflow_deeplabcut``."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from element_deeplabcut.errors import ElementError
+from element_deeplabcut.version import __version__
 
-from . import database
-from .commands import export, jobs, prune, worker
+PROGRAM = "workflow-deeplabcut"
+
+COMMANDS = (
+    "demo",
+    "database",
+    "configure",
+    "worker",
+    "jobs",
+    "export",
+    "diagram",
+    "prune",
+)
+"""Modules of `workflow_deeplabcut.commands`, in the order in which a user comes to need them."""
+
+DONE, FAILED, INTERRUPTED, PIPE_CLOSED = 0, 1, 130, 141
+
+_EPILOG = """
+first steps:
+  workflow-deeplabcut demo                     # does it work here?
+  workflow-deeplabcut db start                 # a database of your own, or ...
+  workflow-deeplabcut configure                # ... one that is there, and where your data is
+  workflow-deeplabcut COMMAND --help           # each with examples
+
+exit codes: 0 done; 1 a mistake, or a problem was found; 2 no such command or option;
+3 not running (db status); 130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake ends in a sentence and exit code 1, without a traceback."""
-    options = _make_parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
-    except ElementError as error:
-        said = str(error)
-    except EOFError:  # DataJoint asks for what is missing
-        said = (
-            "No database user or password is configured, and nobody can be asked for it here. Set "
-            "DJ_HOST, DJ_USER and DJ_PASS."
-        )
+        code = command(options)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        return PIPE_CLOSED
     except Exception as error:
-        if not _is_about_connection(error):
+        said = _explain(error)
+        if said is None:
             raise
-        said = (
-            f"The database cannot be reached ({error.args[-1]}). Check DJ_HOST, DJ_USER and "
-            "DJ_PASS, and that the server runs."
-        )
-    print(f"workflow-deeplabcut: {said}", file=sys.stderr)
-    return 1
+    print(f"{PROGRAM}: {said}", file=sys.stderr)
+    return FAILED
 
 
-def _is_about_connection(error: Exception) -> bool:
-    import pymysql  # not before: who asks for help needs no database
-
-    # 1044 and 1045: access denied; from 2000: the client could not connect, or lost the connection.
-    is_of_server = isinstance(error, pymysql.err.OperationalError)
-    return is_of_server and (error.args[0] in (1044, 1045) or error.args[0] >= 2000)
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="workflow-deeplabcut", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    demo = commands.add_parser(
-        "demo",
-        help="train, evaluate and run a model on rendered videos",
-        epilog="example: workflow-deeplabcut demo --output demo_output",
+def make_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands; none of their libraries is imported."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [-h] [--version] COMMAND ...",
+        description="Markerless pose estimation with DeepLabCut and DataJoint.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    demo.add_argument("--output", type=Path, default=Path("demo_output"), help="folder for results")
-    demo.add_argument("--engine", default="pytorch", help="engine to train with")
-    demo.set_defaults(command=_run_demo)
-
-    db = commands.add_parser(
-        "db",
-        help="start, stop or look at the embedded database",
-        epilog="example: workflow-deeplabcut db start",
-    )
-    db.add_argument("action", choices=("start", "stop", "status"))
-    db.add_argument("--data-dir", type=Path, help="its folder (default: in the user's data home)")
-    db.set_defaults(command=_run_database)
-    for module in (worker, jobs, prune, export):
-        module.add_parser(commands)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND ...", title="commands")
+    for name in COMMANDS:
+        importlib.import_module(f".commands.{name}", __package__).add_parser(commands)
     return parser
 
 
-def _run_demo(options: argparse.Namespace) -> int:
-    from .demo import run_demo
+def _explain(error: Exception) -> str | None:
+    """Say in a sentence what a user can put right; None for what is our own mistake."""
+    if isinstance(error, ElementError):
+        return str(error)
+    if isinstance(error, EOFError):  # at a question of DataJoint
+        return "There was no answer. Set DJ_HOST, DJ_USER and DJ_PASS, or run `configure`."
+    if isinstance(error, ValueError):
+        return _find_malformed_file()
+    import pymysql  # not before: who asks for help needs no database
+    from datajoint.errors import AccessError, LostConnectionError
 
-    run_demo(options.output, options.engine)
-    return 0
+    # 1044, 1045, 1698: access denied; 1142: to a table; from 2000: not reached, or lost.
+    if isinstance(error, AccessError):
+        return f"The database user may not do this: {error.args[1]}. Ask for the privilege."
+    if isinstance(error, pymysql.err.OperationalError):
+        number, said = error.args[0], error.args[-1]
+        if number in (1044, 1045, 1698):
+            return (
+                f"The database refuses the login ({said}). Check DJ_USER and DJ_PASS, or run "
+                "`workflow-deeplabcut configure`."
+            )
+        if number >= 2000:
+            return _say_unreached(said)
+    return _say_unreached(error) if isinstance(error, LostConnectionError) else None
 
 
-def _run_database(options: argparse.Namespace) -> int:
-    if options.action == "stop":
-        print("stopped" if database.stop(options.data_dir) else "was not running")
-        return 0
-    find = database.start if options.action == "start" else database.status
-    server = find(options.data_dir)
-    if server is None:
-        print("not running")
-        return 3  # as `systemctl status` says it
-    print(f"running on {server.host}:{server.port} as {server.user}, data in {server.data_dir}")
-    return 0
+def _say_unreached(said: object) -> str:
+    return (
+        f"The database cannot be reached ({said}). Check DJ_HOST, DJ_USER and DJ_PASS, or "
+        "`workflow-deeplabcut configure`, and that the server runs."
+    )
+
+
+def _find_malformed_file() -> str | None:
+    """Name the configuration file that DataJoint could not read, if that is what happened."""
+    from .configuration.files import read_in_force
+
+    try:
+        read_in_force()
+    except ElementError as error:
+        return str(error)
+    return None
 
 
 if __name__ == "__main__":

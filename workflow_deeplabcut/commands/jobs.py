@@ -7,6 +7,8 @@ import json
 import sys
 from typing import Any
 
+from .keys import add_key_option, read_key
+
 _EXAMPLES = """examples:
   workflow-deeplabcut jobs                                    # what runs, waits and failed
   workflow-deeplabcut jobs show --table ModelTraining         # with the stack of each error
@@ -41,13 +43,7 @@ def add_parser(commands: Any) -> None:
         help="module that activates the schemas (default: this workflow's)",
     )
     parser.add_argument("--table", action="append", default=[], help="table, may be repeated")
-    parser.add_argument(
-        "--key",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="value in the job's key, may be repeated",
-    )
+    add_key_option(parser, "the job")
     parser.add_argument("--message", help="text in the error message")
     parser.add_argument("--state", action="append", default=[], help="state, may be repeated")
     parser.add_argument("--all", action="store_true", help="clear or retry without a selection")
@@ -61,7 +57,6 @@ def run(options: argparse.Namespace) -> int:
 
     from ..worker.listing import STATES, Job, clear_jobs, list_jobs, retry_jobs
     from ..worker.tables import PIPELINE, list_tables
-    from .worker import read_pairs
 
     unknown = sorted(set(options.state) - set(STATES))
     if unknown:
@@ -77,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     actions = {"list": list_jobs, "show": list_jobs, "clear": clear_jobs, "retry": retry_jobs}
     jobs: list[Job] = actions[options.action](
         tables,
-        key=read_pairs(options.key),
+        key=read_key(options.key),
         message=options.message,
         states=tuple(options.state),
     )

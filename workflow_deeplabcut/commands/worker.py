@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from element_deeplabcut.errors import ParameterError
+from .keys import read_key
 
 _EXAMPLES = """examples:
   workflow-deeplabcut worker
@@ -125,7 +125,7 @@ def _start(options: argparse.Namespace) -> tuple[Any, Any]:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     settings = WorkerOptions(
-        restrictions=[read_pairs(options.restrict)] if options.restrict else [],
+        restrictions=[read_key(options.restrict)] if options.restrict else [],
         engines=options.engine or None,
         device=options.device,
         hours=options.hours,
@@ -189,6 +189,9 @@ def _is_passing(error: BaseException) -> bool:
 
 def _wait_for_database(stop: Any) -> bool:
     """Wait until the server answers, which may start later than its workers."""
+    from ..configuration.login import use_configured_database
+
+    use_configured_database()
     import datajoint as dj
     import pymysql
 
@@ -207,18 +210,3 @@ def _wait_for_database(stop: Any) -> bool:
             was_away = True
             stop.pause(2)
     return False
-
-
-def read_pairs(pairs: list[str]) -> dict[str, str]:
-    """Read ``NAME=VALUE`` arguments.
-
-    Raises:
-        ParameterError: One has another form.
-    """
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise ParameterError(f"'{pair}' is not of the form NAME=VALUE.")
-        found[name] = value
-    return found

@@ -12,6 +12,8 @@ import datajoint as dj
 
 from element_deeplabcut.errors import SetupError
 
+from ..configuration.login import use_configured_database
+
 PIPELINE = "workflow_deeplabcut.pipeline"
 _USUAL_ORDER = ("RecordingInfo", "PoseEstimation", "ModelEvaluation", "ModelTraining")
 """What others wait for comes first, what takes long last."""
@@ -35,7 +37,7 @@ def list_tables(pipeline: str = PIPELINE, names: Iterable[str] = ()) -> list[Any
     Raises:
         SetupError: There is no such module or table.
     """
-    module = _import(pipeline)
+    module = import_pipeline(pipeline)
     known = _find_computed(module)
     wanted = list(names)
     if wanted:
@@ -47,7 +49,13 @@ def list_tables(pipeline: str = PIPELINE, names: Iterable[str] = ()) -> list[Any
     return sorted(tables, key=_rank)
 
 
-def _import(name: str) -> ModuleType:
+def import_pipeline(name: str) -> ModuleType:
+    """Import the module of a pipeline, which connects to the configured database.
+
+    Raises:
+        SetupError: There is no such module, or no database is configured.
+    """
+    use_configured_database()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -89,7 +97,7 @@ def _pick(name: str, known: dict[str, Any]) -> Any:
         return known[name]
     module_name, _, class_name = name.rpartition(".")
     if module_name:
-        table = getattr(_import(module_name), class_name, None)
+        table = getattr(import_pipeline(module_name), class_name, None)
         if is_computed(table):
             return table
     choice = ", ".join(sorted({table.__name__ for table in known.values()}))
