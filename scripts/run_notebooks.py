@@ -100,11 +100,11 @@ def run_notebooks(
         yield script.stem, notebook
 
 
-def tidy(notebook: nbformat.NotebookNode) -> None:
+def tidy(notebook: nbformat.NotebookNode, scratch: str) -> None:
     """Leave out of stored outputs what differs from run to run, is there twice, or is large.
 
     Progress bars go, and the second of two forms of one picture; pictures with the grain of video
-    frames become JPEG.
+    frames become JPEG. The folder of this run is written as the user's home.
     """
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])
@@ -112,6 +112,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         if cell.cell_type != "code":
             del cell["outputs"]
         for output in outputs:
+            if "text" in output:
+                output["text"] = output["text"].replace(scratch, "~")
             data = output.get("data", {})
             pictures = [kind for kind in data if kind.startswith("image/")]
             if "image/jpeg" in data:
@@ -162,11 +164,11 @@ def main() -> int:
         private = [scratch, str(ROOT), str(Path.home()), os.uname().nodename]
         try:
             for name, notebook in run_notebooks(checkout, environment):
+                tidy(notebook, scratch)
                 found = find_private(notebook, private)
                 if found:
                     print(f"{name} shows folders or the name of this machine: {found[0][:300]}")
                     return 1
-                tidy(notebook)
                 nbformat.write(notebook, ROOT / FOLDER / f"{name}.ipynb")
                 print(f"{FOLDER}/{name}.ipynb")
         finally:

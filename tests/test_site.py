@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from workflow_deeplabcut import cli
 
-from .conftest import Lab, Trained
+from .conftest import TRAINING_PARAMS, Lab, Trained
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -86,6 +87,7 @@ def test_every_page_is_in_the_navigation() -> None:
 PUBLIC = (
     "element_deeplabcut.train",
     "element_deeplabcut.kinematics",
+    "element_deeplabcut.engines",
     "element_deeplabcut.housekeeping",
     "element_deeplabcut.params",
     "element_deeplabcut.linking",
@@ -100,7 +102,6 @@ PACKAGES = (
     "element_deeplabcut.plotting",
     "element_deeplabcut.pose",
     "element_deeplabcut.export.nwb",
-    "element_deeplabcut.engines",
     "workflow_deeplabcut.worker",
     "workflow_deeplabcut.database",
     "workflow_deeplabcut.demo",
@@ -169,21 +170,20 @@ def test_targets_of_make_exist(page: Path) -> None:
 
 # --- code -----------------------------------------------------------------------------------------
 
-CHECKED_ELSEWHERE = {"how-to/own-pipeline.md"}
+RUN_BELOW = {
+    "tutorial.md",
+    "how-to/own-pipeline.md",
+    "how-to/existing-results.md",
+    "how-to/moving-a-project.md",
+    "how-to/tensorflow.md",
+    "how-to/no-internet.md",
+    "how-to/reading-poses.md",
+}
 
 
 def test_all_pages_with_code_are_run() -> None:
     pages = {page.relative_to(DOCS).as_posix() for page in PAGES if list_blocks(page, "python")}
-    assert pages == {*RUN, *CHECKED_ELSEWHERE}
-
-
-RUN = {
-    "how-to/existing-results.md": {},
-    "how-to/moving-a-project.md": {},
-    "how-to/tensorflow.md": {},
-    "how-to/no-internet.md": {},
-    "how-to/reading-poses.md": {},
-}
+    assert pages == RUN_BELOW
 
 
 def read_code(page: str, replacements: dict[str, str]) -> str:
@@ -198,6 +198,69 @@ def run_code(code: str, **names: Any) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "docs_page", **names}
     exec(compile(code, "docs page", "exec"), namespace)
     return namespace
+
+
+@pytest.mark.dlc
+def test_the_tutorial_leads_to_a_good_pose(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the tiny network in place of 200 epochs of a large one."""
+    monkeypatch.chdir(tmp_path)
+    page = run_code(
+        read_code(
+            "tutorial.md",
+            {
+                "reaching-Ada-2026-01-01": lab.config.parent.name,
+                '{"shuffle": 1, "trainingsetindex": 0, "epochs": 200}': repr(TRAINING_PARAMS),
+                '"training_id": 1': '"training_id": 1200',
+                '"recording_id": 1': '"recording_id": 1201',
+                '"reaching"': '"of the tutorial"',
+                "videos/today.mp4": lab.new_video,
+            },
+        )
+    )
+    predicted = lab.pipeline.model.PoseEstimation.get_pose(page["task_key"])
+    distance = np.linalg.norm(predicted.position[:, :, 0] - lab.truth, axis=-1)
+    assert distance.mean() < 2
+    assert page["evaluation"]["test_error"] < 2
+    assert page["verdict"] == "PASS", page["reason"]
+    assert (tmp_path / "poses.png").stat().st_size > 1000
+
+
+@pytest.mark.dlc
+def test_a_pipeline_of_ones_own(lab: Lab, tmp_path: Path) -> None:
+    """In a process of its own, because the library's schemas are activated once."""
+    root, results = tmp_path / "data", tmp_path / "results"
+    (root / "videos").mkdir(parents=True)
+    results.mkdir()
+    (root / "reaching-Ada-2026-01-01").symlink_to(lab.config.parent)
+    (root / "videos" / "today.mp4").symlink_to(lab.root / lab.new_video)
+    code = read_code(
+        "how-to/own-pipeline.md",
+        {
+            '"/data"': repr([str(root), str(lab.root)]),
+            '"/results"': repr(str(results)),
+            '{"shuffle": 1, "trainingsetindex": 0, "epochs": 200}': repr(TRAINING_PARAMS),
+            '"mylab': '"docslab',
+        },
+    )
+    connect = "import datajoint as dj; dj.config['database.use_tls'] = False\n"
+    environment = {
+        **os.environ,
+        "DJ_HOST": f"{lab.server.host}:{lab.server.port}",
+        "DJ_USER": lab.server.user,
+        "DJ_PASS": lab.server.password,
+    }
+    shown = "print(poses.shape, NoseHeight.fetch1('median_y'))"
+    file = tmp_path / "pipeline.py"  # DataJoint reads the source of computed tables
+    file.write_text(f"{connect}{code}\n{shown}\n")
+    result = subprocess.run(
+        [sys.executable, str(file)], env=environment, cwd=tmp_path, capture_output=True, text=True,
+        timeout=300,
+    )  # fmt: skip
+    assert result.stdout.startswith("(100, 12) "), result.stderr
+    median = float(result.stdout.split()[-1])
+    assert abs(median - np.median(lab.truth[:, 0, 1])) < 3
 
 
 def test_parameters_of_the_pages_are_valid(lab: Lab) -> None:
@@ -215,7 +278,9 @@ def test_restricted_to_engines(estimated: dict[str, Any]) -> None:
     """Nothing is left to do, and the restriction is one that populate takes."""
     code = read_code(
         "how-to/tensorflow.md",
-        {"restrict_to_engines(model.PoseEstimation)": "restrict_to_engines(model.PoseEstimation), key"},
+        {
+            "restrict_to_engines(model.PoseEstimation)": "restrict_to_engines(model.PoseEstimation), key"
+        },
     )
     from_here = code[code.index("from workflow_deeplabcut.pipeline import model") :]
     run_code(from_here, key=estimated)

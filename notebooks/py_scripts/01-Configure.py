@@ -1,19 +1,70 @@
 # %% [markdown]
 # # 01 Configure
+#
+# The workflow needs to know three things: which database server holds the tables, where your videos
+# and projects are, and with which prefix the names of your schemas begin. DataJoint reads them from
+# `dj_local_conf.json` in the folder you work in, or from `~/.datajoint_config.json`.
 
 # %%
 from workflow_deeplabcut import notebook
 
-notebook.start()
+notebook.start()  # work in the repository's folder, wherever this notebook was opened
+
+# %% [markdown]
+# ## The example's configuration
+#
+# Where nothing is configured yet, the next cell starts the embedded database, a private server on
+# this machine, and takes the folder of [00-DataDownload](00-DataDownload_Optional.ipynb) as root
+# directory. **What is configured already is left as it is**, and the other notebooks work on that.
 
 # %%
-from pathlib import Path
-import datajoint as dj
-from workflow_deeplabcut import database
+from workflow_deeplabcut import cli
+from workflow_deeplabcut.configuration.files import find_file
+from workflow_deeplabcut.example_data import render_example
 
-database.start().configure_datajoint()
-dj.config["custom"] = {
-    "database.prefix": "example_",
-    "dlc_root_data_dir": [str(Path.cwd() / "example_data")],
-}
-dj.config.save("dj_local_conf.json")
+if find_file() is None:
+    render_example("example_data")
+    cli.main("configure --embedded --root example_data --prefix example_ --non-interactive".split())
+
+# %% [markdown]
+# The same from a terminal; without flags it asks for what is missing:
+#
+#     workflow-deeplabcut configure --embedded --root example_data --prefix example_
+#
+# and for a server of your lab, with a password that no command line shows:
+#
+#     workflow-deeplabcut configure --host db.lab.org --user ada --root /data/videos --prefix ada_
+#
+# It tries the connection and the directories before it writes anything, and the file can be read by
+# you only.
+#
+# ## What is configured
+
+# %%
+cli.main(["configure", "--print", "--non-interactive"])
+
+# %% [markdown]
+# | setting | in the file | in the environment, which comes first |
+# |---|---|---|
+# | server, user, password | `database.host`, `.port`, `.user`, `.password` | `DJ_HOST`, `DJ_PORT`, `DJ_USER`, `DJ_PASS` |
+# | prefix of schemas | `custom`: `database.prefix` | `DATABASE_PREFIX` |
+# | root directories | `custom`: `dlc_root_data_dir` (several: a list) | `DLC_ROOT_DATA_DIR` |
+# | directory for results | `custom`: `dlc_processed_data_dir` | `DLC_PROCESSED_DATA_DIR` |
+#
+# Without a directory for results they go to `dlc_processed` below the first root.
+#
+# ## Does it work?
+
+# %%
+import datajoint as dj
+
+dj.conn().is_connected
+
+# %%
+from workflow_deeplabcut.paths import get_dlc_root_data_dir
+
+[root.name for root in get_dlc_root_data_dir()]
+
+# %% [markdown]
+# Next: [02-WorkflowStructure](02-WorkflowStructure_Optional.ipynb) looks around, or
+# [03-Process](03-Process.ipynb) goes to work.

@@ -20,6 +20,7 @@ from workflow_deeplabcut.pipeline import model, session, subject, train
 
 # %%
 project = "demo-truth-2026-01-01"  # a labelled DeepLabCut project
+labelled = "videos/training.mp4"  # a video with labels in it
 videos = ["videos/morning-1.mp4", "videos/morning-2.mp4"]  # one recording, in two files
 
 # %% [markdown]
@@ -42,11 +43,14 @@ session.Session()
 # %% [markdown]
 # ## 2. What to train on
 #
-# A video set names labelled folders of the project; `insert_from_project` takes all that hold
-# labels. Nothing is copied, and the project is never written to.
+# A video set names videos with labels; each stands for its folder of labelled frames. (All of a
+# project at once: `train.VideoSet.insert_from_project`.) The project is never written to.
 
 # %%
-video_set = train.VideoSet.insert_from_project(f"{project}/config.yaml")
+video_set = {"video_set_id": 1}
+train.VideoSet.insert1(video_set, skip_duplicates=True)
+file = {"file_id": 1, "file_path": labelled}
+train.VideoSet.File.insert1({**video_set, **file}, skip_duplicates=True)
 train.VideoSet.File & video_set
 
 # %% [markdown]
@@ -58,18 +62,10 @@ train.VideoSet.File & video_set
 # `{"shuffle": 1, "trainingsetindex": 0, "net_type": "resnet_50", "epochs": 200}`.
 
 # %%
-from workflow_deeplabcut.demo.settings import TINY_NETWORK
+from workflow_deeplabcut.demo.settings import PYTORCH_PARAMS as params
 
-params = {
-    "shuffle": 1,
-    "trainingsetindex": 0,
-    "epochs": 12,
-    "batch_size": 2,
-    "init_weights": "random",
-    "pytorch_cfg_updates": TINY_NETWORK,
-}
-paramset_idx = train.TrainingParamSet.insert_new_params("tiny network", params)
-train.TrainingParamSet()
+paramset_idx = train.TrainingParamSet.insert_new_params("tiny network, random weights", params)
+{name: value for name, value in params.items() if name != "pytorch_cfg_updates"}
 
 # %% [markdown]
 # The same parameters a second time are the same parameter set, whatever their order; a misspelt
