@@ -28,7 +28,7 @@ def list_modules(package: str) -> dict[str, Path]:
 
 def name_room(module: str) -> str:
     """The package itself is a room without a name."""
-    return (module.removesuffix(".__init__").split(".") + [""])[1]
+    return [*module.removesuffix(".__init__").split("."), ""][1]
 
 
 def list_imports(module: str, file: Path) -> Iterator[str]:

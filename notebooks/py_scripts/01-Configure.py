@@ -24,7 +24,8 @@ from workflow_deeplabcut.example_data import render_example
 
 if find_file() is None:
     render_example("example_data")
-    cli.main("configure --embedded --root example_data --prefix example_ --non-interactive".split())
+    example = ["--embedded", "--root", "example_data", "--prefix", "example_"]
+    cli.main(["configure", *example, "--non-interactive"])
 
 # %% [markdown]
 # The same from a terminal; without flags it asks for what is missing:
@@ -46,7 +47,8 @@ cli.main(["configure", "--print", "--non-interactive"])
 # %% [markdown]
 # | setting | in the file | in the environment, which comes first |
 # |---|---|---|
-# | server, user, password | `database.host`, `.port`, `.user`, `.password` | `DJ_HOST`, `DJ_PORT`, `DJ_USER`, `DJ_PASS` |
+# | server | `database.host`, `database.port` | `DJ_HOST`, `DJ_PORT` |
+# | login | `database.user`, `database.password` | `DJ_USER`, `DJ_PASS` |
 # | prefix of schemas | `custom`: `database.prefix` | `DATABASE_PREFIX` |
 # | root directories | `custom`: `dlc_root_data_dir` (several: a list) | `DLC_ROOT_DATA_DIR` |
 # | directory for results | `custom`: `dlc_processed_data_dir` | `DLC_PROCESSED_DATA_DIR` |

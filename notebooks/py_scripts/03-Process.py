@@ -62,8 +62,9 @@ train.VideoSet.File & video_set
 # `{"shuffle": 1, "trainingsetindex": 0, "net_type": "resnet_50", "epochs": 200}`.
 
 # %%
-from workflow_deeplabcut.demo.settings import PYTORCH_PARAMS as params
+from workflow_deeplabcut.demo import settings
 
+params = settings.PYTORCH_PARAMS
 paramset_idx = train.TrainingParamSet.insert_new_params("tiny network, random weights", params)
 {name: value for name, value in params.items() if name != "pytorch_cfg_updates"}
 

@@ -14,7 +14,8 @@ notebook.start()
 # ## Rows
 #
 # Deleting a row deletes what was made from it: here a task and its poses, with the verdicts and
-# motions that depend on them. DataJoint shows what would go and asks; `safemode=False` does not ask.
+# motions that depend on them. DataJoint shows what would go and asks; with `safemode=False` it
+# does not ask.
 
 # %%
 from workflow_deeplabcut.pipeline import lab, model

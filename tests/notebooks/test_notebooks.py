@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +19,8 @@ def load_runner() -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         "run_notebooks", ROOT / "scripts/run_notebooks.py"
     )
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -122,4 +122,3 @@ def test_the_example_is_gone_at_the_end(session: Session) -> None:
         out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", [])
     )
     assert said.count("dropped example_") == 7
-    assert sys.version_info >= (3, 10)
