@@ -19,6 +19,7 @@ COMMANDS = (
     "configure",
     "worker",
     "jobs",
+    "plot",
     "export",
     "diagram",
     "prune",
