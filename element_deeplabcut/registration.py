@@ -14,7 +14,7 @@ from .compute.training import VIEW
 from .errors import ParameterError, ProjectError
 from .linking import Roots, check_relative
 from .readers.project import ProjectConfig, parse_project, read_project
-from .store.bundles import Bundle, build_bundle
+from .store.bundles import Bundle, build_bundle, find_model
 from .store.runs import open_run
 
 SETTINGS = (
@@ -79,6 +79,33 @@ def register_project(
     return _register(roots, project, project_path, shuffle, trainingsetindex, model_prefix, params)
 
 
+def check_project_model(
+    roots: Roots,
+    dlc_config: str | os.PathLike[str],
+    *,
+    shuffle: int,
+    trainingsetindex: int,
+    model_prefix: str,
+    params: Mapping[str, Any],
+) -> None:
+    """Insist that `register_project` would find a model, without copying it.
+
+    Raises:
+        PathError: The project is outside every root.
+        ProjectError: Project or shuffle are incomplete.
+        ModelError: There is no such snapshot.
+        ParameterError: ``params`` holds an entry that may not be replaced.
+    """
+    _check_request(model_prefix, params)
+    find_model(
+        _read_config(dlc_config, roots),
+        shuffle=shuffle,
+        trainingsetindex=trainingsetindex,
+        model_prefix=model_prefix,
+        settings=params,
+    )
+
+
 def register_training(
     roots: Roots, run_info: Mapping[str, Any], params: Mapping[str, Any]
 ) -> ModelRecord:
@@ -109,13 +136,7 @@ def _register(
     model_prefix: str,
     params: Mapping[str, Any],
 ) -> ModelRecord:
-    unknown = [name for name in params if name not in SETTINGS]
-    if unknown:
-        raise ParameterError(
-            f"params of a model holds {', '.join(unknown)}; it may hold {', '.join(SETTINGS)}."
-        )
-    if model_prefix:
-        check_relative(model_prefix)
+    _check_request(model_prefix, params)
     bundle = build_bundle(
         project,
         roots.processed,
@@ -125,6 +146,16 @@ def _register(
         settings=params,
     )
     return ModelRecord(_to_columns(bundle, project_path), bundle.project.predicted_body_parts)
+
+
+def _check_request(model_prefix: str, params: Mapping[str, Any]) -> None:
+    unknown = [name for name in params if name not in SETTINGS]
+    if unknown:
+        raise ParameterError(
+            f"params of a model holds {', '.join(unknown)}; it may hold {', '.join(SETTINGS)}."
+        )
+    if model_prefix:
+        check_relative(model_prefix)
 
 
 def _to_columns(bundle: Bundle, project_path: str) -> dict[str, Any]:

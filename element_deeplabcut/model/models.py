@@ -262,6 +262,25 @@ class Model(dj.Manual):
         paramset_idx: int | None,
         prompt: bool,
     ) -> dict[str, str]:
+        row = cls.draft_row(model_name, record, model_description, paramset_idx)
+        if not prompt or confirm(record.describe(model_name)):
+            with cls.connection.transaction:
+                cls.insert_draft(row, record)
+        return {"model_name": model_name}
+
+    @classmethod
+    def draft_row(
+        cls,
+        model_name: str,
+        record: ModelRecord,
+        model_description: str = "",
+        paramset_idx: int | None = None,
+    ) -> dict[str, Any]:
+        """Put together and check the row of a model that lies in the store.
+
+        Raises:
+            ParameterError: A text is too long.
+        """
         row = {
             "model_name": model_name,
             **record.columns,
@@ -271,14 +290,15 @@ class Model(dj.Manual):
         check_lengths(cls(), row)
         same = (cls & {"bundle_hash": record.columns["bundle_hash"]}).fetch("model_name")
         record.warn_if_known(same)
-        key = {"model_name": model_name}
-        if prompt and not confirm(record.describe(model_name)):
-            return key
-        with cls.connection.transaction:
-            BodyPart.insert_from_config(record.columns["config_template"], prompt=False)
-            cls.insert1(row)
-            cls.BodyPart.insert({**key, "body_part": part} for part in record.body_parts)
-        return key
+        return row
+
+    @classmethod
+    def insert_draft(cls, row: Mapping[str, Any], record: ModelRecord) -> None:
+        """Insert a row of `draft_row` with its body parts; the caller opens the transaction."""
+        BodyPart.insert_from_config(record.columns["config_template"], prompt=False)
+        cls.insert1(row)
+        key = {"model_name": row["model_name"]}
+        cls.BodyPart.insert({**key, "body_part": part} for part in record.body_parts)
 
 
 @schema

@@ -102,6 +102,18 @@ def _parse(text: str) -> dict[str, Any] | str:
     return "is empty" if content is None else "is not a mapping"
 
 
+def parse_flow(text: str) -> Any:
+    """Parse a value that stands in one line, such as ``{epochs: 5, engine: pytorch}``.
+
+    Raises:
+        ValueError: It is not plain YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"not plain YAML ({' '.join(str(error).split())})") from error
+
+
 def write_yaml(file: Path, content: Mapping[str, Any]) -> None:
     """Write a YAML mapping into a new file, in the order given."""
     with file.open("x", encoding="utf-8") as stream:

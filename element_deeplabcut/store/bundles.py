@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ModelError, ProjectError
 from ..readers.engine_config import check_loads_safely, drop_places
@@ -132,6 +132,44 @@ def build_bundle(
         ProjectError: The project lacks the shuffle or one of its files.
         ModelError: It has no such snapshot, or loading it could run code.
     """
+    found = find_model(
+        source,
+        shuffle=shuffle,
+        trainingsetindex=trainingsetindex,
+        snapshotindex=snapshotindex,
+        model_prefix=model_prefix,
+        settings=settings,
+    )
+    with attempt_folder(make_folder(store, MODELS), "bundle") as attempt:
+        _fill(attempt, *found)
+        return _store(attempt, store, asdict(found.facts))
+
+
+class FoundModel(NamedTuple):
+    """A trained model where it was trained, complete and safe to load; the arguments of `_fill`."""
+
+    project: ProjectConfig
+    engine_config: dict[str, Any]
+    weights: list[Path]
+    folder: Path
+    facts: BundleFacts
+
+
+def find_model(
+    source: ProjectConfig,
+    *,
+    shuffle: int,
+    trainingsetindex: int,
+    snapshotindex: int | None = None,
+    model_prefix: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> FoundModel:
+    """Find a trained model as `build_bundle` would copy it, and check it; nothing is written.
+
+    Raises:
+        ProjectError: The project lacks the shuffle or one of its files.
+        ModelError: It has no such snapshot, or loading it could run code.
+    """
     merged = _drop_paths({**source.settings, **(settings or {})})
     project = parse_project(merged, source.directory)
     engine = read_shuffle_engine(project, shuffle, trainingsetindex, model_prefix)
@@ -159,9 +197,7 @@ def build_bundle(
     )
     check_loads_safely(engine_config, folder / "train" / ENGINE_CONFIG[engine])
     weights = [*snapshot.files, *(detector.files if detector else ())]
-    with attempt_folder(make_folder(store, MODELS), "bundle") as attempt:
-        _fill(attempt, project, engine_config, weights, folder, facts)
-        return _store(attempt, store, asdict(facts))
+    return FoundModel(project, engine_config, weights, folder, facts)
 
 
 def _select_detector(
