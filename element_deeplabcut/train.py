@@ -27,6 +27,7 @@ from .errors import ParameterError, SetupError
 from .linking import Roots, check_linking_module, read_roots
 from .param_tables import insert_param_set
 from .params import check_training_params
+from .progress import TRAINING, announced
 from .tables import (
     DistinctJobs,
     RelativePaths,
@@ -275,7 +276,8 @@ class ModelTraining(DistinctJobs, dj.Computed):
 
     def make_compute(self, key: dict[str, Any], *task: Any) -> tuple[TrainingResult]:
         """Train, or find the training finished before."""
-        return (run_training(TrainingJob(key, *task), get_roots()),)
+        with announced(TRAINING, key):
+            return (run_training(TrainingJob(key, *task), get_roots()),)
 
     def make_insert(self, key: dict[str, Any], result: TrainingResult) -> None:
         """Record the training."""

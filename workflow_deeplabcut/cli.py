@@ -21,6 +21,7 @@ COMMANDS = (
     "queue",
     "run",
     "worker",
+    "status",
     "jobs",
     "plot",
     "export",

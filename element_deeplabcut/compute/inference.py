@@ -190,7 +190,8 @@ def _analyze_files(
     view = make_bundle_view(bundle, make_folder(attempt.directory, "project"))
     results = {}
     total = sum(file.n_frames for file in job.files)
-    with show_frames(f"Inference {job.key['model_name']}", total) as on_frames:
+    what = f"Inference {job.key['model_name']}"
+    with show_frames(what, total, bundle.facts.engine, device) as on_frames:
         for file, video in zip(job.files, videos, strict=True):
             folder = make_folder(attempt.directory, f"file-{file.file_id}")
             report = _offset(on_frames, file.first_frame)

@@ -129,7 +129,9 @@ def _train(
     versions = engine.describe(device)
     resumption = resume(attempt, view, engine, versions["deeplabcut"])
     description = " ".join(f"{name}={value}" for name, value in job.key.items())
-    with show_training(f"Training {description}", source.engine, resumption.epochs) as on_progress:
+    with show_training(
+        f"Training {description}", source.engine, resumption.epochs, device
+    ) as on_progress:
         engine.train(view, plan, device, on_progress, resumption.snapshot)
     outcome = _collect_outcome(view, source)
     provenance = watch.record(engine=source.engine, device=device, versions=versions)

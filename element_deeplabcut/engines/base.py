@@ -25,7 +25,7 @@ class TrainingProgress:
     Attributes:
         epoch: Epochs (PyTorch) or iterations (TensorFlow) done.
         total: How many there will be.
-        metrics: Losses and metrics measured last, by DeepLabCut's names.
+        metrics: Losses and metrics measured last, by DeepLabCut's names, and ``learning_rate``.
     """
 
     epoch: int

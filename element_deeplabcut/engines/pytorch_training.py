@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import EngineError
 from ..params import PRETRAINED, RANDOM
+from ..readers.learning_curve import LEARNING_RATE, LOSS
 from ..readers.project import ENGINE_CONFIG
 from ..readers.snapshots import Snapshot, list_snapshots
 from ..store.views import ProjectView
@@ -165,19 +166,28 @@ def _download_or_explain(view: ProjectView) -> None:
 def _reporting(on_progress: OnTraining, total: int) -> Iterator[None]:
     """Report each epoch. DeepLabCut's config accepts no logger of ours, so its own is wrapped."""
     from deeplabcut.pose_estimation_pytorch.runners.logger import CSVLogger
+    from deeplabcut.pose_estimation_pytorch.runners.train import TrainingRunner
 
     original: Callable[..., None] = CSVLogger.log
+    fit: Callable[..., None] = TrainingRunner.fit
+    runners: list[Any] = []
+
+    def fit_known(self: Any, *args: Any, **kwargs: Any) -> None:
+        runners.append(self)
+        fit(self, *args, **kwargs)
 
     def log(self: Any, metrics: dict[str, Any], step: int | None = None) -> None:
         original(self, metrics, step)
         numbers = {name: float(value) for name, value in metrics.items() if value is not None}
+        if LOSS in numbers and runners:  # after the evaluation it is that of the next epoch
+            numbers[LEARNING_RATE] = float(runners[-1].optimizer.param_groups[0]["lr"])
         on_progress(TrainingProgress(step or 0, total, numbers))
 
-    CSVLogger.log = log
+    CSVLogger.log, TrainingRunner.fit = log, fit_known
     try:
         yield
     finally:
-        CSVLogger.log = original
+        CSVLogger.log, TrainingRunner.fit = original, fit
 
 
 @contextlib.contextmanager

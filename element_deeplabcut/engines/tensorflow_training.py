@@ -27,7 +27,7 @@ import numpy as np
 
 from ..errors import EngineError
 from ..params import PRETRAINED, RANDOM
-from ..readers.learning_curve import EARLIER_CURVE, LEARNING_STATS, LOSS
+from ..readers.learning_curve import EARLIER_CURVE, LEARNING_RATE, LEARNING_STATS, LOSS
 from ..readers.snapshots import Snapshot, list_snapshots
 from ..readers.yaml_files import read_yaml, replace_yaml
 from ..store.views import ProjectView
@@ -291,10 +291,18 @@ def _count_iterations(
         operation, loss, summary = found
         number = next(iterations)
         losses.append(float(loss))
-        on_progress(TrainingProgress(number, total, {LOSS: sum(losses) / len(losses)}))
+        metrics = {LOSS: sum(losses) / len(losses), **_read_rate(kwargs)}
+        on_progress(TrainingProgress(number, total, metrics))
         return [operation, loss * _weigh_loss(number, done, interval), summary]
 
     return run_and_report
+
+
+def _read_rate(arguments: Mapping[str, Any]) -> dict[str, float]:
+    """The learning rate, where it is fed to the graph (EfficientNets compute it inside)."""
+    fed = list((arguments.get("feed_dict") or {}).values())
+    is_rate = len(fed) == 1 and isinstance(fed[0], float)
+    return {LEARNING_RATE: fed[0]} if is_rate else {}
 
 
 def _weigh_loss(iteration: int, done: int, interval: int) -> float:

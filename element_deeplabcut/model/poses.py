@@ -21,6 +21,7 @@ from ..pose import Pose
 from ..pose.facts import PoseTables, fetch_facts
 from ..pose.reading import read_pose
 from ..pose.table import build_table
+from ..progress import INFERENCE, announced
 from ..tables import (
     DistinctJobs,
     RelativePaths,
@@ -265,8 +266,10 @@ class PoseEstimation(DistinctJobs, dj.Computed):
         self, key: dict[str, Any], job: InferenceJob | LoadingJob
     ) -> tuple[InferenceResult]:
         """Analyze the recording, or find the analysis finished before, or load its results."""
-        run = run_loading if isinstance(job, LoadingJob) else run_inference
-        return (run(job, get_roots()),)
+        if isinstance(job, LoadingJob):
+            return (run_loading(job, get_roots()),)
+        with announced(INFERENCE, key):
+            return (run_inference(job, get_roots()),)
 
     def make_insert(self, key: dict[str, Any], result: InferenceResult) -> None:
         """Record the trajectories."""

@@ -23,7 +23,8 @@ from ..errors import ModelError
 POSE, DETECTOR = "snapshot", "snapshot-detector"
 _PYTORCH_NAME = r"{prefix}(-best)?-(\d+)\.pt"
 _TENSORFLOW_NAME = re.compile(r"snapshot-(\d+)\.index")
-_TENSORFLOW_ENDINGS = (".index", ".meta", ".data-00000-of-00001")
+_TENSORFLOW_WEIGHTS = ".data-00000-of-00001"
+_TENSORFLOW_ENDINGS = (".index", ".meta", _TENSORFLOW_WEIGHTS)
 
 
 @dataclass(frozen=True, order=True)
@@ -57,6 +58,13 @@ class Snapshot:
                 "choose another snapshot with snapshotindex."
             )
         return files
+
+    @property
+    def weights_file(self) -> Path:
+        """The file that holds the weights."""
+        if self.path.suffix == ".pt":
+            return self.path
+        return self.path.with_name(self.path.name + _TENSORFLOW_WEIGHTS)
 
     @property
     def uid(self) -> str:

@@ -1,15 +1,16 @@
-"""The schema object of ``report``, and how it is bound to ``model``."""
+"""How ``report`` is bound to ``model`` and, where there is one, to ``train``."""
 
 from __future__ import annotations
 
 from types import ModuleType
 
-import datajoint as dj
-
-from .. import model
+from .. import model, train
+from ..progress import INFERENCE, TRAINING, add_observer
 from ..tables import activate_beside
-
-schema = dj.schema()
+from .base import schema
+from .progress import InferenceProgress, TrainingProgress
+from .recorder import observe, record_in
+from .snapshots import Snapshot
 
 
 def activate(
@@ -19,7 +20,10 @@ def activate(
     create_tables: bool = True,
     linking_module: str | ModuleType | None = None,
 ) -> None:
-    """Activate the schema, after `model`.
+    """Activate the schema, after `model`, and after `train` if that is used.
+
+    From then on every training and inference of this process records its progress. Without `train`
+    the tables of trainings are left out; call it again once `train` is active.
 
     Args:
         report_schema_name: Name of the database schema.
@@ -40,3 +44,10 @@ def activate(
         create_tables=create_tables,
         linking_module=linking_module,
     )
+    if train.schema.is_activated():
+        for table in (TrainingProgress, Snapshot):
+            if table.database is None:
+                schema(table, context={"train": train})
+        record_in(TRAINING, TrainingProgress())
+    record_in(INFERENCE, InferenceProgress())
+    add_observer(observe)

@@ -14,7 +14,7 @@ from ..compute.provenance import Stopwatch
 from ..param_tables import insert_param_set
 from ..pose.quality import check_quality_params, judge_pose
 from ..tables import DistinctJobs
-from .activation import schema
+from .base import schema
 
 MAX_REASON = 1000
 

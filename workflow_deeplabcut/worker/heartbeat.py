@@ -13,8 +13,9 @@ import threading
 import time
 from typing import Any
 
+from element_deeplabcut.connections import connect_plainly
+
 from .lease import HeldLease, LeaseStore
-from .server import connect_plainly
 
 logger = logging.getLogger(__name__)
 

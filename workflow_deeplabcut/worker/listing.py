@@ -18,6 +18,9 @@ from .lease import MARK, declare_leases, jobs_of, mark
 STATES = ("running", "waiting", "expired", "reserved", "dead", "error", "ignore")
 """What `Job.state` can be."""
 
+_WITHOUT_LEASE = ("error", "ignore")
+"""States that stand in ``~jobs`` alone, by the names they have there."""
+
 STALE = ("expired", "dead")
 """States in which nobody computes, though the job is taken."""
 
@@ -67,6 +70,7 @@ def list_jobs(
     key: Mapping[str, Any] | None = None,
     message: str | None = None,
     states: Sequence[str] = (),
+    newest: int | None = None,
 ) -> list[Job]:
     """List the jobs of tables that are taken, wait or failed.
 
@@ -75,8 +79,32 @@ def list_jobs(
         key: Attributes that the key must have; compared as text.
         message: Text that the message must hold.
         states: States to list; none lists all.
+        newest: Look at so many reservations and errors of each table only, the newest first.
     """
-    return [job for _, _, job in _find(tables, key, message, states)]
+    return [job for _, _, job in _find(tables, key, message, states, newest)]
+
+
+def count_jobs(table: Any) -> dict[str, int]:
+    """Count what stands about a table's jobs, without reading it.
+
+    Returns:
+        How many are ``reserved`` (in anybody's hands, alive or not), in ``error`` or ``ignore``,
+        and ``waiting`` for their next try.
+    """
+    counts = {"reserved": 0, "error": 0, "ignore": 0, "waiting": 0}
+    _declare_jobs(table)
+    counts.update(
+        table.connection.query(
+            f"SELECT status, COUNT(*) FROM {jobs_of(table)} WHERE table_name=%s GROUP BY status",
+            args=(table.table_name,),
+        ).fetchall()
+    )
+    ((counts["waiting"],),) = table.connection.query(
+        f"SELECT COUNT(*) FROM {_leases(table)} "
+        "WHERE database_name=%s AND table_name=%s AND token=''",
+        args=(table.database, table.table_name),
+    ).fetchall()
+    return {name: int(number) for name, number in counts.items()}
 
 
 def clear_jobs(tables: Iterable[Any], **selection: Any) -> list[Job]:
@@ -141,10 +169,11 @@ def _find(
     key: Mapping[str, Any] | None = None,
     message: str | None = None,
     states: Sequence[str] = (),
+    newest: int | None = None,
 ) -> list[tuple[Any, str, Job]]:
     found = []
     for table in (kind() if isinstance(kind, type) else kind for kind in tables):
-        for key_hash, job in _read(table):
+        for key_hash, job in _read(table, states, newest):
             fits = all(str(job.key.get(name)) == str(value) for name, value in (key or {}).items())
             is_said = message is None or message.lower() in job.message.lower()
             if fits and is_said and (not states or job.state in states):
@@ -152,26 +181,36 @@ def _find(
     return found
 
 
-def _read(table: Any) -> list[tuple[str, Job]]:
+def _read(table: Any, states: Sequence[str], newest: int | None) -> list[tuple[str, Job]]:
     """Read what stands about a table's jobs, in ``~jobs`` and in the leases."""
-    leases = {row["key_hash"]: row for row in _read_leases(table)}
+    stored = sorted({state if state in _WITHOUT_LEASE else "reserved" for state in states})
+    has_leases = not states or "reserved" in stored
+    leases = {row["key_hash"]: row for row in _read_leases(table)} if has_leases else {}
     living = _list_connections(table.connection)
     jobs = []
-    for row in _read_reservations(table):
+    for row in _read_reservations(table, stored, newest):
         lease = leases.pop(row["key_hash"], None)
         jobs.append((row["key_hash"], _describe_reservation(table, row, lease, living)))
     waiting = {name: _describe_lease(table, row) for name, row in leases.items()}
     return jobs + [(name, job) for name, job in waiting.items() if not table & job.key]
 
 
-def _read_reservations(table: Any) -> list[dict[str, Any]]:
+def _declare_jobs(table: Any) -> None:
     table.connection.schemas[table.database].jobs  # noqa: B018 -- declares ~jobs if missing
+
+
+def _read_reservations(
+    table: Any, statuses: Sequence[str], newest: int | None
+) -> list[dict[str, Any]]:
+    _declare_jobs(table)
+    only = f" AND status IN ({', '.join(['%s'] * len(statuses))})" if statuses else ""
     return list(
         table.connection.query(
             "SELECT key_hash, status, `key`, error_message, error_stack, user, host, pid, "
             "connection_id, TIMESTAMPDIFF(SECOND, timestamp, CURRENT_TIMESTAMP) AS age "
-            f"FROM {jobs_of(table)} WHERE table_name=%s ORDER BY timestamp",
-            args=(table.table_name,),
+            f"FROM {jobs_of(table)} WHERE table_name=%s{only} ORDER BY timestamp"
+            + ("" if newest is None else f" DESC LIMIT {int(newest)}"),
+            args=(table.table_name, *statuses),
             as_dict=True,
         )
     )

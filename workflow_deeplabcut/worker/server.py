@@ -169,17 +169,6 @@ class Server:
                 return
 
 
-def connect_plainly(connection: dj.Connection, **options: Any) -> pymysql.connections.Connection:
-    """Open a further connection to the same server, outside DataJoint, in autocommit mode."""
-    info = {
-        name: value
-        for name, value in connection.conn_info.items()
-        if name not in ("ssl_input", "host_input")
-    }
-    settings = {"connect_timeout": 10, "read_timeout": 10, "write_timeout": 10, **options}
-    return pymysql.connect(**info, autocommit=True, **settings)
-
-
 def _lock_name(owner: str) -> str:
     return f"dlc-worker {owner[-48:]}"  # a lock's name has 64 characters at most
 

@@ -1,0 +1,347 @@
+"""Writes progress to the database while the work runs, without ever being in its way.
+
+Each piece of work has a thread of its own with a connection of its own: neither the make's
+connection nor its transaction is touched, and a thread or a connection that a fork has copied is
+never used. The work leaves its latest figures in memory, which costs it a microsecond; the thread
+writes them every `INTERVAL_S`. Every statement has a time limit. What fails is tried again at the
+next round, and said once, at the end.
+
+A row belongs to the attempt that wrote it last with a beginning: a worker that was paused, and
+whose job another one has taken over, finds another attempt's name there and falls silent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from datajoint.blob import pack
+
+from ..blobs import encode_value
+from ..connections import connect_plainly
+from ..progress import INFERENCE, TRAINING, Observation
+from ..readers.learning_curve import LEARNING_RATE, LOSS
+from .progress import MAX_MESSAGE
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_S = 5.0
+"""How often a row is written while the work runs."""
+
+_TIMEOUT_S = 3
+"""How long a connection, or a statement, may take."""
+
+_END_WAIT_S = 2.0
+"""How long the end of the work waits for its last row to be written."""
+
+_RETRY_S, _GIVE_UP_AFTER_S = 1.0, 600.0
+"""How often, and for how long after the end of the work, the last row is tried."""
+
+_TASK_IS_GONE = 1452
+_HOPELESS = frozenset({1044, 1054, 1142, 1143, 1146, 1364, 1406, _TASK_IS_GONE})
+"""Denied, no such table or column, a value that does not fit: no later try will do better."""
+
+_NOW = "UTC_TIMESTAMP(6)"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Table that progress is written to, known without asking the server again.
+
+    Attributes:
+        connection: DataJoint's connection, of which only the settings are used.
+        name: Full name.
+        primary_key: Names of the key's columns.
+        describe: Spells the columns of one kind of work.
+        done: Name of the column that says how much is done.
+        total: Name of the one that says of how much.
+    """
+
+    connection: Any
+    name: str
+    primary_key: tuple[str, ...]
+    describe: Callable[[Standing], dict[str, Any]]
+    done: str
+    total: str
+
+
+_targets: dict[str, Target] = {}
+
+
+def record_in(kind: str, table: Any) -> None:
+    """Record one kind of work in a table from now on, if the table is there."""
+    if table.is_declared:
+        describe, done, total = _COLUMNS[kind]
+        _targets[kind] = Target(
+            table.connection, table.full_table_name, tuple(table.primary_key), describe, done, total
+        )
+
+
+def observe(kind: str, key: Mapping[str, Any]) -> Observation | None:
+    """Record the progress of a piece of work, if there is a table for it."""
+    target = _targets.get(kind)
+    return None if target is None else Recorder(target, key)
+
+
+class Standing:
+    """Where the work stands, as it is known in this process."""
+
+    def __init__(self, engine: str, device: str, done: int, total: int | None) -> None:
+        self.engine, self.device = engine, device
+        self.done, self.total = done, total
+        self.metrics: dict[str, float] = {}
+        self._origin = (time.perf_counter(), done)
+        self._first = self._origin  # the first step that was done: when, and which
+        self._has_moved = False
+        self._moved_at = self._origin[0]
+
+    def update(self, done: int, total: int | None, metrics: Mapping[str, float]) -> None:
+        """Take note of the latest figures."""
+        self.metrics = {**self.metrics, **metrics}
+        self.total = total if total is not None else self.total
+        if done <= self.done:
+            return
+        self.done, self._moved_at = done, time.perf_counter()
+        if not self._has_moved:
+            # Until the first step, models are built and libraries imported.
+            self._has_moved, self._first = True, (self._moved_at, done)
+
+    @property
+    def per_s(self) -> float | None:
+        """Steps per second since the first one was done, or since the start if it is the only."""
+        if not self._has_moved:
+            return None
+        began, done = self._first if self.done > self._first[1] else self._origin
+        seconds = self._moved_at - began
+        return (self.done - done) / seconds if seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate from the pace so far, s; None before the first step."""
+        if self.total is None or not self.per_s:
+            return None
+        since = time.perf_counter() - self._moved_at
+        return max((self.total - self.done) / self.per_s - since, 0.0)
+
+
+def _describe_training(standing: Standing) -> dict[str, Any]:
+    return {
+        "epoch": standing.done,
+        "total_epochs": standing.total,
+        "loss": _finite(standing.metrics.get(LOSS)),
+        "learning_rate": _finite(standing.metrics.get(LEARNING_RATE)),
+        "metrics": pack(standing.metrics),
+    }
+
+
+def _describe_inference(standing: Standing) -> dict[str, Any]:
+    return {
+        "frames_done": standing.done,
+        "total_frames": standing.total,
+        "frames_per_s": _finite(standing.per_s),
+    }
+
+
+_COLUMNS = {
+    TRAINING: (_describe_training, "epoch", "total_epochs"),
+    INFERENCE: (_describe_inference, "frames_done", "total_frames"),
+}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+class Recorder:
+    """Records one piece of work; see `Observation`."""
+
+    def __init__(self, target: Target, key: Mapping[str, Any]) -> None:
+        self._target = target
+        self._key = {name: encode_value(key[name]) for name in target.primary_key}
+        self._attempt = uuid.uuid4().hex
+        self._pid = os.getpid()
+        self._standing: Standing | None = None
+        self._outcome: tuple[str, str] | None = None
+        self._is_there = False  # whether the row of this attempt has been written
+        self._connection: Any = None
+        self._failure: BaseException | None = None
+        self._is_failing = False
+        self._has_ended, self._is_written = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    # --- in the thread of the work ----------------------------------------------------------------
+
+    def begin(self, engine: str, device: str, done: int, total: int | None) -> None:
+        """Write from now on."""
+        if self._standing is None and os.getpid() == self._pid:
+            self._standing = Standing(engine, device, done, total)
+            self._thread.start()
+
+    def update(self, done: int, total: int | None, metrics: Mapping[str, float]) -> None:
+        """Take note of the latest figures."""
+        if self._standing is not None:
+            self._standing.update(done, total, metrics)
+
+    def end(self, outcome: str, sentence: str) -> None:
+        """Write the last row; do not wait long for it.
+
+        In a process that was forked from the one that computes, there is nothing to end.
+        """
+        if os.getpid() != self._pid:
+            return
+        self._outcome = (outcome, sentence[:MAX_MESSAGE])
+        self._has_ended.set()
+        if self._standing is None:
+            self._thread.start()
+        if not self._is_failing:
+            self._is_written.wait(_END_WAIT_S)
+        if not self._is_written.is_set() or self._failure is not None:
+            logger.warning(
+                "The progress of %s could not be recorded all the time (%s); its result is not "
+                "concerned.",
+                self._target.name, self._failure or "the database does not answer",
+            )  # fmt: skip
+
+    # --- in the thread that writes ----------------------------------------------------------------
+
+    def _run(self) -> None:
+        give_up_at = math.inf
+        with contextlib.suppress(_GivenUpError):
+            while time.monotonic() < give_up_at:
+                outcome = self._outcome
+                is_written = self._try_to_write(outcome)
+                if outcome is None:
+                    self._has_ended.wait(INTERVAL_S)
+                elif is_written:
+                    break
+                else:
+                    give_up_at = min(give_up_at, time.monotonic() + _GIVE_UP_AFTER_S)
+                    time.sleep(_RETRY_S)
+        self._is_written.set()
+        self._disconnect()
+
+    def _try_to_write(self, outcome: tuple[str, str] | None) -> bool:
+        """Write the row, if the database takes it.
+
+        Raises:
+            _GivenUpError: Nothing is to be written any more.
+        """
+        try:
+            self._write(outcome)
+        except _GivenUpError:
+            raise
+        except Exception as error:
+            number = error.args[0] if isinstance(error, pymysql.err.Error) and error.args else None
+            if number == _TASK_IS_GONE:
+                raise _GivenUpError from None
+            self._failure = self._failure or error
+            self._disconnect()
+            is_passing = isinstance(error, (pymysql.err.OperationalError, OSError))
+            is_passing |= isinstance(error, (pymysql.err.InterfaceError, pymysql.err.InternalError))
+            if not is_passing or number in _HOPELESS:
+                raise _GivenUpError from None
+            self._is_failing = True
+            return False
+        self._is_failing = False
+        return True
+
+    def _write(self, outcome: tuple[str, str] | None) -> None:
+        if self._connection is None:
+            self._connection = connect_plainly(
+                self._target.connection, connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S,
+                write_timeout=_TIMEOUT_S,
+                init_command=f"SET SESSION innodb_lock_wait_timeout={_TIMEOUT_S - 1}",
+            )  # fmt: skip
+        if self._standing is None:
+            if outcome is not None:
+                self._settle(*outcome)
+            return
+        row = self._build_row(self._standing, *(outcome or ("running", "")))
+        if not self._is_there:
+            self._insert(row)
+            self._is_there = True
+        elif not self._update(row):
+            self._find_out_why()
+            self._insert(row)
+
+    def _build_row(self, standing: Standing, state: str, message: str) -> dict[str, Any]:
+        return {
+            "state": state,
+            **self._target.describe(standing),
+            "seconds_left": 0.0 if state == "finished" else _finite(standing.seconds_left),
+            "engine": standing.engine[:16],
+            "device": standing.device[:64],
+            "host": socket.gethostname()[:255],
+            "pid": self._pid,
+            "message": message,
+            "attempt": self._attempt,
+        }
+
+    def _insert(self, row: Mapping[str, Any]) -> None:
+        values = {**self._key, **row}
+        columns = ", ".join(f"`{name}`" for name in values)
+        places = ", ".join(["%s"] * len(values))
+        changes = ", ".join(f"`{name}`=VALUES(`{name}`)" for name in row)
+        self._execute(
+            f"INSERT INTO {self._target.name} ({columns}, started_at, updated_at) "
+            f"VALUES ({places}, {_NOW}, {_NOW}) ON DUPLICATE KEY UPDATE {changes}, "
+            "started_at=VALUES(started_at), updated_at=VALUES(updated_at)",
+            *values.values(),
+        )
+
+    def _update(self, row: Mapping[str, Any]) -> int:
+        changes = ", ".join(f"`{name}`=%s" for name in row)
+        return self._execute(
+            f"UPDATE {self._target.name} SET {changes}, updated_at={_NOW} "
+            f"WHERE {self._this_row()} AND attempt=%s",
+            *(*row.values(), *self._key.values(), self._attempt),
+        )
+
+    def _find_out_why(self) -> None:
+        """Make sure that the row was deleted, and is not another attempt's by now."""
+        if self._execute(
+            f"SELECT 1 FROM {self._target.name} WHERE {self._this_row()}",
+            *self._key.values(),
+        ):
+            raise _GivenUpError
+
+    def _settle(self, state: str, message: str) -> None:
+        """Bring the row of an earlier attempt, if there is one, to what is known of the work now.
+
+        Whoever wrote it died after its result was published, or before it could say why.
+        """
+        done, total = self._target.done, self._target.total
+        is_done = f", `{done}`=COALESCE(`{total}`, `{done}`), seconds_left=0"
+        self._execute(
+            f"UPDATE {self._target.name} SET state=%s, message=%s"
+            f"{is_done if state == 'finished' else ''} WHERE {self._this_row()} "
+            "AND state<>'finished'",
+            *(state, message, *self._key.values()),
+        )
+
+    def _this_row(self) -> str:
+        return " AND ".join(f"`{name}`=%s" for name in self._key)
+
+    def _execute(self, sql: str, *values: Any) -> int:
+        with self._connection.cursor() as cursor:
+            return int(cursor.execute(sql, values))
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(Exception):
+                self._connection.close()
+        self._connection = None
+
+
+class _GivenUpError(Exception):
+    """Nothing is to be written any more: the task is gone, or it is somebody else's now."""

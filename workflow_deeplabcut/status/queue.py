@@ -1,0 +1,88 @@
+"""How many jobs of each table are done, wait, run or failed; counted by the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..worker.listing import count_jobs
+
+_SHARE = 0.1
+"""Part of its time that a watching screen may let the server count: long queues take a while."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The jobs of one table, by numbers.
+
+    Attributes:
+        table: Name of the computed table's class.
+        recorded: Rows that are there.
+        waiting: Jobs that anybody may take now.
+        retrying: Jobs that failed in passing and wait for their next try.
+        taken: Jobs in the hands of workers or notebooks, alive or not.
+        failed: Jobs in error.
+        ignored: Jobs that somebody told to be left alone.
+    """
+
+    table: str
+    recorded: int
+    waiting: int
+    retrying: int
+    taken: int
+    failed: int
+    ignored: int
+
+
+class QueueCounter:
+    """Counts again and again, but never so often that the server does little else."""
+
+    def __init__(self, tables: Iterable[Any]) -> None:
+        self._tables = [kind() if isinstance(kind, type) else kind for kind in tables]
+        self._counted: list[Queue] = []
+        self._due_at = float("-inf")
+
+    def count(self) -> list[Queue]:
+        """The queues, as they are or were a short while ago."""
+        if time.monotonic() >= self._due_at:
+            began = time.monotonic()
+            self._counted = [count_queue(table) for table in self._tables]
+            took = time.monotonic() - began
+            self._due_at = time.monotonic() + took * (1 / _SHARE - 1)
+        return self._counted
+
+
+def count_queue(table: Any) -> Queue:
+    """Count one table's jobs."""
+    counts = count_jobs(table)
+    open_jobs = _count_open(table)
+    busy = sum(counts.values())
+    return Queue(
+        table=type(table).__name__,
+        recorded=_count(table, f"SELECT COUNT(*) FROM {table.target.full_table_name}"),
+        # An error may be of a task that was deleted since.
+        waiting=max(open_jobs - busy, 0),
+        retrying=counts["waiting"],
+        taken=counts["reserved"],
+        failed=counts["error"],
+        ignored=counts["ignore"],
+    )
+
+
+def _count_open(table: Any) -> int:
+    """Jobs that are not recorded; a left join, because MariaDB would read all for NOT IN."""
+    todo = table._jobs_to_do([])
+    names = todo.primary_key
+    join = " AND ".join(f"done.`{name}`=todo.`{name}`" for name in names)
+    return _count(
+        table,
+        f"SELECT COUNT(*) FROM ({todo.make_sql()}) AS todo "
+        f"LEFT JOIN {table.target.full_table_name} AS done ON {join} "
+        f"WHERE done.`{names[0]}` IS NULL",
+    )
+
+
+def _count(table: Any, sql: str) -> int:
+    return int(table.connection.query(sql).fetchone()[0])
