@@ -92,7 +92,7 @@ def describe_commands() -> str:
 
     os.environ["COLUMNS"] = "96"  # argparse folds its text by it
     parts = ["# Command line\n\nWhat `workflow-deeplabcut COMMAND --help` says."]
-    for name, parser in list_commands(cli._make_parser(), "workflow-deeplabcut"):
+    for name, parser in list_commands(cli.make_parser(), "workflow-deeplabcut"):
         parts.append(f"## {name}\n\n```text\n{parser.format_help().rstrip()}\n```")
     return "\n\n".join(parts) + "\n"
 

@@ -95,8 +95,11 @@ PUBLIC = (
     "element_deeplabcut.tables",
     "workflow_deeplabcut.pipeline",
     "workflow_deeplabcut.paths",
+    "workflow_deeplabcut.bulk",
+    "workflow_deeplabcut.process",
 )
 PACKAGES = (
+    "workflow_deeplabcut.ingest",
     "element_deeplabcut.model",
     "element_deeplabcut.report",
     "element_deeplabcut.plotting",
@@ -156,7 +159,7 @@ def list_commands() -> list[tuple[str, str]]:
 def test_commands_parse(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(line, comments=True)[1:]
     try:
-        cli._make_parser().parse_args(words)
+        cli.make_parser().parse_args(words)
         code = 0
     except SystemExit as end:  # of --help, or of a mistake
         code = int(end.code or 0)

@@ -94,3 +94,26 @@ plt.show()
 
 # %% [markdown]
 # ## Which training was best?
+#
+# Every snapshot that a training kept is a row of `report.Snapshot`. `best_model` evaluates them
+# where that has not been done, and names the one with the lowest error on test frames, over the
+# body parts that matter to you.
+
+# %%
+report.Snapshot.populate()
+report.Snapshot.proj("epoch", "is_best")
+
+# %%
+best = report.best_model(body_parts=["nose", "tailbase"], evaluate=True)
+best.snapshot, round(best.test_error, 2), best.model_name
+
+# %% [markdown]
+# The leaderboard compares trainings; here all snapshots of ours. Errors are in px.
+
+# %%
+board = report.leaderboard(all_snapshots=True)
+board[["paramset_desc", "engine", "snapshot", "epoch", "test_error", "train_error"]].round(2)
+
+# %% [markdown]
+# Next: [06-Drop](06-Drop_Optional.ipynb) clears the example away. With data of your own, you are at
+# the beginning: [01-Configure](01-Configure.ipynb).
