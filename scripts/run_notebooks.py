@@ -108,11 +108,13 @@ def tidy(notebook: nbformat.NotebookNode, scratch: str) -> None:
     """
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])
-        cell["outputs"] = [out for out in outputs if out.get("name") != "stderr"]
+        outputs = join_texts([out for out in outputs if out.get("name") != "stderr"])
+        cell["outputs"] = outputs
         if cell.cell_type != "code":
             del cell["outputs"]
         for output in outputs:
             if "text" in output:
+                output["text"] = output["text"].replace(f"{scratch}/home", "~")
                 output["text"] = output["text"].replace(scratch, "~")
             data = output.get("data", {})
             pictures = [kind for kind in data if kind.startswith("image/")]
@@ -122,6 +124,17 @@ def tidy(notebook: nbformat.NotebookNode, scratch: str) -> None:
                 data.pop("text/plain", None)
             if len(data.get("image/png", "")) > LARGE_PICTURE:
                 data["image/jpeg"] = to_jpeg(data.pop("image/png"))
+
+
+def join_texts(outputs: list[Any]) -> list[Any]:
+    """Join what was printed in several goes: where it was cut is chance."""
+    joined: list[Any] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1]["text"] += output["text"]
+        else:
+            joined.append(output)
+    return joined
 
 
 def to_jpeg(png: str) -> str:

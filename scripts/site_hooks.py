@@ -27,7 +27,7 @@ TO_COME = (
     "ingest.md", "workers.md", "status.md", "check.md", "provenance.md", "speed.md",
     "speed-inference.md",
 )  # fmt: skip
-"""Pages of work that is under way: the navigation names them, and shows them once they are there."""
+"""Pages of work under way: the navigation names them, and shows them once they are there."""
 
 
 def on_config(config: Any, **_: Any) -> Any:

@@ -42,7 +42,7 @@ TRAIN_COLOR, TEST_COLOR = "#1f5fd0", "#d1495b"
 
 
 @contextmanager
-def new_figure(width: float, height: float, layout: str = "constrained") -> Iterator[Figure]:
+def new_figure(width: float, height: float, layout: Any = "constrained") -> Iterator[Figure]:
     """Make a figure of a size (inches), in the house's look whatever the user's style is.
 
     Raises:

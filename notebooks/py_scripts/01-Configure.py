@@ -42,7 +42,7 @@ if find_file() is None:
 # ## What is configured
 
 # %%
-cli.main(["configure", "--print", "--non-interactive"])
+exit_code = cli.main(["configure", "--print", "--non-interactive"])
 
 # %% [markdown]
 # | setting | in the file | in the environment, which comes first |

@@ -42,9 +42,9 @@ outcomes = ingest.ingest_all("user_data", skip=["model"])
 
 # %%
 mistaken = Path("mistaken.csv")
-mistaken.write_text(
-    "subject,sex,subject_birth_date,subject_description\nmouse2,female,2026-13-01,of tomorrow\n"
-)
+with mistaken.open("w") as file:
+    print("subject,sex,subject_birth_date,subject_description", file=file)
+    print("mouse2,female,2026-13-01,of tomorrow", file=file)
 try:
     ingest.ingest_subjects(mistaken)
 except ingest.IngestError as error:
@@ -54,12 +54,12 @@ mistaken.unlink()
 # %% [markdown]
 # ## Train
 #
-# Every parameter set on every video set, unless it is queued already:
+# Every parameter set on every video set, unless it is done or queued already (after 03 it is):
 
 # %%
 from workflow_deeplabcut import bulk, process
 
-plan = bulk.queue_training([0], video_sets=1)
+plan = bulk.queue_training([0], video_sets=1, project="demo-truth-2026-01-01")
 
 # %% [markdown]
 # `process.run()` goes through all computed tables once, each after those it depends on. A make that
