@@ -104,7 +104,8 @@ def decode(content: str, kind: str) -> bytes:
 
 def flatten(html: str) -> str:
     """Put a table in one line without styles: Markdown ends HTML at an empty line."""
-    html = re.sub(r"<style.*?</style>", "", html, flags=re.DOTALL)
+    for hidden in (r"<style.*?</style>", r'<span class="djtooltiptext">.*?</span>'):
+        html = re.sub(hidden, "", html, flags=re.DOTALL)
     return f"<div>{' '.join(html.split())}</div>"
 
 
