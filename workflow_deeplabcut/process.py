@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,7 +173,8 @@ def run(
         if not keys:
             done.why_idle = _explain_idleness(table)
         options = {"reserve_jobs": reserve_jobs, "make_kwargs": _pick(table, make_kwargs)}
-        bar = tqdm(begun, table.__name__, disable=None if display_progress else True, leave=False)
+        is_silent = not display_progress or not begun
+        bar = tqdm(begun, table.__name__, disable=is_silent, leave=False)
         for key in bar:
             _make(table, key, done, suppress_errors, options)
         if verbose:
@@ -249,7 +251,7 @@ def _describe(table: Any, key: Mapping[str, Any], error: Exception) -> Failure:
     said = " ".join(str(error).split())
     if not isinstance(error, ElementError):  # a sentence of ours needs no name
         said = f"{kind}: {said}" if said else kind
-    tqdm.write(f"failed {show_job(table, key)}: {said}")
+    tqdm.write(f"failed {show_job(table, key)}: {said}", file=sys.stderr)
     return Failure(dict(key), kind, said)
 
 

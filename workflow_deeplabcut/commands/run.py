@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 _EPILOG = """
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         max_calls=options.max_calls,
         order=options.order,
         make_kwargs={"device": options.device} if options.device else None,
+        display_progress=sys.stderr.isatty(),
         verbose=not options.json,
         pipeline=options.pipeline or PIPELINE,
     )

@@ -92,7 +92,7 @@ class Desk:
                 continue
             name = type(table).__name__
             shown = ", ".join(f"'{value}'" for value in key)
-            near = suggest(key[0], (one[0] for one in known)) if len(key) == 1 else ""
+            near = suggest(str(key[0]), (str(one[0]) for one in known)) if len(key) == 1 else ""
             sheet.complain(line, column, f"there is no {name} {shown}. {near} {hint}".strip())
 
     def _list_keys(self, table: Any) -> set[Key]:

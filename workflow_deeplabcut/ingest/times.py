@@ -16,7 +16,7 @@ _DATETIME = "a date and time such as 2026-02-01 10:00:00"
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:\s*([ap]m))?", re.IGNORECASE)
 _COMPACT = re.compile(r"(\d{8})[T ](\d\d)(\d\d)(\d\d)?")
-_ZONE = re.compile(r"(?<=\d)\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)
+_ZONE = re.compile(r"(?:\d:\d\d[\d:.,]*|T\d{4,6})\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$", re.IGNORECASE)
 
 
 def read_date(text: str) -> date:
