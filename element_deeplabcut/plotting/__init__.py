@@ -9,6 +9,7 @@ matplotlib is imported when a figure is drawn; it comes with the extra ``analysi
 """
 
 from .evaluation import plot_evaluation
+from .leaderboard import plot_leaderboard
 from .learning import plot_learning_curve
 from .quality import plot_quality
 from .timeseries import plot_timeseries
@@ -16,6 +17,7 @@ from .trajectory import plot_trajectory, read_background
 
 __all__ = [
     "plot_evaluation",
+    "plot_leaderboard",
     "plot_learning_curve",
     "plot_quality",
     "plot_timeseries",

@@ -21,11 +21,21 @@ class NeedsTrain:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if self.database is None:
-            raise SetupError(explain_absence(type(self).__name__))
+            raise SetupError(_explain_absence(type(self).__name__))
         super().__init__(*args, **kwargs)
 
 
-def explain_absence(name: str) -> str:
+def check_train(name: str) -> None:
+    """Insist that there are trainings to be asked about.
+
+    Raises:
+        SetupError: Schema `train`, or this one, is not active.
+    """
+    if not (schema.is_activated() and train.schema.is_activated()):
+        raise SetupError(_explain_absence(name))
+
+
+def _explain_absence(name: str) -> str:
     """Say why there is no such table or function of trainings."""
     if not schema.is_activated():
         return "Call report.activate(...) first."

@@ -8,7 +8,7 @@ is older than `SILENT_AFTER_S` is of a process that was killed, or cut off from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,7 +156,8 @@ def list_progress(
     """List where trainings and inferences stand, the latest sign of life first.
 
     Args:
-        restriction: Of the tasks; as DataJoint takes it.
+        restriction: Of the tasks, as DataJoint takes it; a key of trainings lists no inferences,
+            and the other way round.
         states: Names in `STATES`; none lists all.
         limit: How many at most, of trainings and of inferences each.
 
@@ -172,7 +173,7 @@ def list_progress(
     wanted = [{"state": state} for state in stored] if states else True
     found = []
     for table, result in _list_tables():
-        rows = _fetch(table & restriction & wanted, limit)
+        rows = _fetch(table & _choose(restriction, table) & wanted, limit)
         running = [_pick_key(table, row) for row in rows if row["state"] == "running"]
         recorded = (result & running).fetch("KEY") if running else []
         found += [_describe(table, result, row, recorded) for row in rows]
@@ -184,6 +185,15 @@ def _list_tables() -> list[tuple[Any, Any]]:
     """Progress tables that are there, each with the table of the results."""
     trainings = [(TrainingProgress(), train.ModelTraining())] if TrainingProgress.database else []
     return [*trainings, (InferenceProgress(), model.PoseEstimation())]
+
+
+def _choose(restriction: Any, table: Any) -> Any:
+    """Take keys of the other table out: DataJoint ignores names that a table does not have."""
+    if isinstance(restriction, Mapping):
+        return restriction if set(restriction) <= set(table.heading.names) else []
+    if isinstance(restriction, (list, tuple)):
+        return [_choose(part, table) for part in restriction]
+    return restriction
 
 
 def _fetch(query: Any, limit: int) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import pandas as pd
 from .. import model, train
 from ..compute.ranking import LabelCounts, count_labels, pool_errors, read_weights_hash
 from ..errors import ParameterError, QueryError
+from .base import check_train
 from .snapshots import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ def best_model(
         SetupError: Schema `train` or this one is not active.
         ParameterError: ``evaluate`` and ``evaluated_only`` contradict each other.
     """
+    check_train("best_model")
     if evaluate and evaluated_only:
         raise ParameterError("Give evaluate or evaluated_only, not both.")
     names = _list_names(body_parts)
@@ -165,6 +167,7 @@ def leaderboard(
         QueryError: No training matches, or a body part is unknown.
         SetupError: Schema `train` or this one is not active.
     """
+    check_train("leaderboard")
     names = _list_names(body_parts)
     rows = [_describe(candidate, names) for candidate in _collect(trainings)]
     facts = _fetch_trainings(trainings)

@@ -12,6 +12,7 @@ whose job another one has taken over, finds another attempt's name there and fal
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import math
@@ -20,6 +21,7 @@ import socket
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -199,18 +201,27 @@ class Recorder:
         """
         if os.getpid() != self._pid:
             return
-        self._outcome = (outcome, sentence[:MAX_MESSAGE])
+        # Parts of file names may have no place in UTF-8.
+        text = sentence.encode("utf-8", "backslashreplace").decode()
+        self._outcome = (outcome, text[:MAX_MESSAGE])
         self._has_ended.set()
         if self._standing is None:
             self._thread.start()
         if not self._is_failing:
-            self._is_written.wait(_END_WAIT_S)
+            self.wait(_END_WAIT_S)
+        if not self._is_written.is_set():
+            _unwritten.add(self)
         if not self._is_written.is_set() or self._failure is not None:
             logger.warning(
                 "The progress of %s could not be recorded all the time (%s); its result is not "
                 "concerned.",
                 self._target.name, self._failure or "the database does not answer",
             )  # fmt: skip
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the last row, but no longer; in a fork nobody writes it."""
+        if os.getpid() == self._pid:
+            self._is_written.wait(max(seconds, 0))
 
     # --- in the thread that writes ----------------------------------------------------------------
 
@@ -236,19 +247,19 @@ class Recorder:
         Raises:
             _GivenUpError: Nothing is to be written any more.
         """
+        is_used = self._connection is not None  # and may have been ended since
         try:
             self._write(outcome)
         except _GivenUpError:
             raise
         except Exception as error:
-            number = error.args[0] if isinstance(error, pymysql.err.Error) and error.args else None
-            if number == _TASK_IS_GONE:
-                raise _GivenUpError from None
-            self._failure = self._failure or error
             self._disconnect()
-            is_passing = isinstance(error, (pymysql.err.OperationalError, OSError))
-            is_passing |= isinstance(error, (pymysql.err.InterfaceError, pymysql.err.InternalError))
-            if not is_passing or number in _HOPELESS:
+            if _number(error) == _TASK_IS_GONE:
+                raise _GivenUpError from None
+            if _is_passing(error) and is_used:
+                return self._try_to_write(outcome)
+            self._failure = self._failure or error
+            if not _is_passing(error):
                 raise _GivenUpError from None
             self._is_failing = True
             return False
@@ -341,6 +352,27 @@ class Recorder:
             with contextlib.suppress(Exception):
                 self._connection.close()
         self._connection = None
+
+
+def _number(error: Exception) -> Any:
+    return error.args[0] if isinstance(error, pymysql.err.Error) and error.args else None
+
+
+def _is_passing(error: Exception) -> bool:
+    passing = (pymysql.err.OperationalError, pymysql.err.InterfaceError, pymysql.err.InternalError)
+    return isinstance(error, (*passing, OSError)) and _number(error) not in _HOPELESS
+
+
+_unwritten: weakref.WeakSet[Recorder] = weakref.WeakSet()
+"""Recorders whose work has ended and whose last row is still being tried."""
+
+
+@atexit.register
+def _wait_for_last_rows() -> None:
+    """A process that ends right after an outage has its last rows written, if that is quick."""
+    until = time.monotonic() + _END_WAIT_S
+    for recorder in tuple(_unwritten):
+        recorder.wait(until - time.monotonic())
 
 
 class _GivenUpError(Exception):

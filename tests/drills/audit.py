@@ -43,6 +43,7 @@ def audit(site: Site) -> Findings:
     check_poses(site, found)
     check_parts(site, found)
     check_trainings(site, found)
+    check_progress(site, found)
     return found
 
 
@@ -73,6 +74,17 @@ def _list_foreign(site: Site) -> Iterator[str]:
         yield from (f"connection {number}" for (number,) in cursor.fetchall())
         cursor.execute("SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX")
         yield from (f"transaction of connection {number}" for (number,) in cursor.fetchall())
+
+
+def check_progress(site: Site, found: Findings) -> None:
+    """What is recorded does not say that it still runs."""
+    report = site.pipeline.report
+    for progress, table in (
+        (report.TrainingProgress, site.pipeline.train.ModelTraining),
+        (report.InferenceProgress, site.pipeline.model.PoseEstimation),
+    ):
+        for key in (progress & "state<>'finished'" & table.proj()).fetch("KEY"):
+            found.stuck.add(f"the progress of {_name_key(key)}, which is recorded, is not finished")
 
 
 # --- lost -----------------------------------------------------------------------------------------

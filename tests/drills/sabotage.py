@@ -130,6 +130,16 @@ def dead_lease(site: Site, number: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def endless_progress(site: Site, number: int) -> Iterator[None]:
+    """Progress that says that recorded work still runs."""
+    table = site.pipeline.report.InferenceProgress
+    key = (table & _key(number)).fetch1("KEY")
+    table.update1({**key, "state": "running"})
+    yield
+    table.update1({**key, "state": "finished"})
+
+
+@contextlib.contextmanager
 def open_transaction(site: Site, number: int) -> Iterator[None]:
     """A connection with a transaction that nobody ends."""
     with site.server.connect() as connection, connection.cursor() as cursor:
@@ -155,6 +165,7 @@ DAMAGES: dict[Damage, str] = {
     second_publication: "duplicated",
     dead_reservation: "stuck",
     dead_lease: "stuck",
+    endless_progress: "stuck",
     open_transaction: "stuck",
     lost_part: "partial",
     lost_manifest: "partial",

@@ -166,7 +166,8 @@ def test_populate_with_processes(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("error", "state"),
     [(Stopped("has to end"), "stopped"), (KeyboardInterrupt(), "stopped"),
-     (VideoError("'a.mp4' is damaged."), "failed")],
+     (VideoError("'a.mp4' is damaged."), "failed"),
+     (VideoError("'b\udcff.mp4' is damaged. " * 100), "failed")],
 )  # fmt: skip
 def test_how_it_ended_is_said(
     lab: Lab, task: dict[str, Any], error: BaseException, state: str

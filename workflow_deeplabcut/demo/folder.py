@@ -87,6 +87,11 @@ class DemoFolder:
         return self.path / "quality.csv"
 
     @property
+    def leaderboard(self) -> Path:
+        """Table of the training's snapshots by their test error."""
+        return self.path / "leaderboard.csv"
+
+    @property
     def labeled_video(self) -> Path:
         """Recording with its poses drawn in."""
         return self.path / "labeled_video.mp4"
@@ -104,7 +109,8 @@ class DemoFolder:
     @property
     def products(self) -> tuple[Path, ...]:
         """All files that a run leaves to be looked at."""
-        return (*self.pictures, self.quality, self.labeled_video, self.nwb, self.summary)
+        tables = (self.leaderboard, self.quality)
+        return (*self.pictures, *tables, self.labeled_video, self.nwb, self.summary)
 
     def check_is_demo(self) -> None:
         """Insist that a demo was run here.

@@ -54,6 +54,14 @@ def check_installed() -> None:
             )
 
 
+def find_best(pipeline: ModuleType, training_key: dict[str, Any], folder: DemoFolder) -> Any:
+    """Evaluate every snapshot that the training kept, write them down, and return the best one."""
+    report = pipeline.report
+    best = report.best_model(training_key, evaluate=True)
+    report.leaderboard(training_key, all_snapshots=True).to_csv(folder.leaderboard)
+    return best
+
+
 def judge(pipeline: ModuleType, model_key: dict[str, str]) -> pd.DataFrame:
     """Judge every pose of the model by the default thresholds.
 

@@ -9,11 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from element_deeplabcut.report import Progress
+
+from ..status.screen import show_progress
 from .folder import DEFAULT_OUTPUT, DemoFolder
 
 QUERIES = """\
 # 1. How far off is each body part, on frames the network was and was not trained on (px)?
-model.ModelEvaluation.BodyPart.proj("train_error", "test_error")
+errors = model.ModelEvaluation.BodyPart & "model_name='demo model'"
+errors.proj("train_error", "test_error")
 
 # 2. Which files make up the recordings, and where does each begin?
 files = model.VideoRecording.File * model.RecordingInfo.File
@@ -29,6 +33,7 @@ _DESCRIPTIONS = {
     "learning_curve": "loss and error while the network learned",
     "speed": "its speed in mm/s, over the truth",
     "labeled_video": "its first file with the poses drawn in",
+    "leaderboard": "the network's snapshots by their test error",
     "quality": "a verdict on each body part, with the figures behind it",
     "nwb": "its poses in Neurodata Without Borders",
     "summary": "these numbers",
@@ -36,7 +41,10 @@ _DESCRIPTIONS = {
 
 
 def print_report(
-    folder: DemoFolder, summary: Mapping[str, Any], evaluation: Sequence[Mapping[str, Any]]
+    folder: DemoFolder,
+    summary: Mapping[str, Any],
+    evaluation: Sequence[Mapping[str, Any]],
+    progress: Sequence[Progress],
 ) -> None:
     """Print the end of a run.
 
@@ -44,9 +52,13 @@ def print_report(
         folder: The demo's folder.
         summary: Its summary.
         evaluation: Rows of ``ModelEvaluation.BodyPart``.
+        progress: What training and inferences recorded of themselves.
     """
     print()
     _print_errors(summary, evaluation)
+    print("\nRecorded while it worked; `workflow-deeplabcut status --watch` shows it live:")
+    for work in progress:
+        print(f"  {work.table:<16}{work.state:<10}{show_progress(work)}")
     print(f"\nPictures and numbers are in {folder.path}:")
     for name, text in _DESCRIPTIONS.items():
         print(f"  {getattr(folder, name).name:<24} {text}")

@@ -102,7 +102,8 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
         model_key = model.Model.insert_from_training(training_key, settings.MODEL_NAME)
         model.ModelEvaluation.populate(model_key)
         evaluation = (model.ModelEvaluation & model_key).fetch1()
-        note(f"test error {evaluation['test_error']:.2f} px")
+        best = products.find_best(pipeline, training_key, folder)
+        note(f"test error {evaluation['test_error']:.2f} px; the best is {best.snapshot}")
     with steps.step("read") as note:
         model.RecordingInfo.populate()
         note(f"{sum(model.RecordingInfo.fetch('nframes'))} frames decoded")
@@ -128,7 +129,8 @@ def _run(folder: DemoFolder, engine: str) -> dict[str, Any]:
     summary["seconds"] = {name: round(value, 2) for name, value in steps.seconds.items()}
     summary["seconds"]["total"] = round(steps.finish(), 2)
     folder.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    print_report(folder, summary, (model.ModelEvaluation.BodyPart & model_key).fetch(as_dict=True))
+    errors = (model.ModelEvaluation.BodyPart & model_key).fetch(as_dict=True)
+    print_report(folder, summary, errors, pipeline.report.list_progress())
     return summary
 
 

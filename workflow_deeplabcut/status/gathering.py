@@ -74,8 +74,10 @@ class Status:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """As plain values, for JSON; stacks are left to ``workflow-deeplabcut jobs show``."""
         plain = _to_plain(dataclasses.asdict(self))
+        for job in plain["errors"]:
+            del job["stack"]
         return {**plain, "n_errors": self.n_errors}
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from datajoint.autopopulate import AutoPopulate
+
 from ..worker.listing import count_jobs
 
 _SHARE = 0.1
@@ -57,13 +59,13 @@ class QueueCounter:
 def count_queue(table: Any) -> Queue:
     """Count one table's jobs."""
     counts = count_jobs(table)
-    open_jobs = _count_open(table)
+    recorded = _count(table, f"SELECT COUNT(*) FROM {table.target.full_table_name}")
     busy = sum(counts.values())
     return Queue(
         table=type(table).__name__,
-        recorded=_count(table, f"SELECT COUNT(*) FROM {table.target.full_table_name}"),
+        recorded=recorded,
         # An error may be of a task that was deleted since.
-        waiting=max(open_jobs - busy, 0),
+        waiting=max(_count_open(table, recorded) - busy, 0),
         retrying=counts["waiting"],
         taken=counts["reserved"],
         failed=counts["error"],
@@ -71,9 +73,18 @@ def count_queue(table: Any) -> Queue:
     )
 
 
-def _count_open(table: Any) -> int:
-    """Jobs that are not recorded; a left join, because MariaDB would read all for NOT IN."""
+def _count_open(table: Any, recorded: int) -> int:
+    """Jobs that are not recorded.
+
+    What is recorded has its parents, so two counts do for a table whose jobs are all that its
+    parents allow; they take a tenth of the time. For others there is a left join, because for
+    NOT IN MariaDB would read all.
+    """
     todo = table._jobs_to_do([])
+    if type(table).key_source is AutoPopulate.key_source and table.target.primary_key == list(
+        todo.primary_key
+    ):
+        return _count(table, f"SELECT COUNT(*) FROM ({todo.make_sql()}) AS todo") - recorded
     names = todo.primary_key
     join = " AND ".join(f"done.`{name}`=todo.`{name}`" for name in names)
     return _count(

@@ -11,7 +11,6 @@ from element_deeplabcut.report import Progress, Throughput
 
 from ..commands.jobs import show_time
 from ..worker.listing import Job
-from ..worker.tables import show_job
 from .gathering import Running, Status
 
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -58,7 +57,7 @@ def _draw_running(running: Sequence[Running]) -> list[str]:
         return ["running: nothing"]
     lines = [f"running ({sum(job.state == 'running' for job in running)})"]
     for job in running:
-        lines.append(f"  {show_job(_Named(job.table), job.key)}")
+        lines.append(f"  {_show_job(job)}")
         where = f"on {job.host} (process {job.pid})"
         if job.progress is not None:
             where += f", {job.progress.device}"
@@ -94,6 +93,10 @@ def show_progress(progress: Progress) -> str:
     return ", ".join(parts)
 
 
+def _show_job(job: Running | Job) -> str:
+    return " ".join([job.table, *(f"{name}={value}" for name, value in job.key.items())])
+
+
 def _draw_throughput(status: Status) -> list[str]:
     if not status.throughput:
         return [f"finished in the last {status.hours:g} h: nothing"]
@@ -122,20 +125,13 @@ def _draw_errors(status: Status) -> list[str]:
     shown = f", the newest {len(status.errors)}" if len(status.errors) < status.n_errors else ""
     lines = [f"errors ({status.n_errors:,}{shown})"]
     for job in status.errors:
-        lines += [f"  {show_job(_Named(job.table), job.key)}", f"    {_show_error(job)}"]
+        lines += [f"  {_show_job(job)}", f"    {_show_error(job)}"]
     return [*lines, "  For the stacks: workflow-deeplabcut jobs show --state error"]
 
 
 def _show_error(job: Job) -> str:
     ago = "" if job.age is None else f", {show_time(job.age)} ago"
     return f"{' '.join(job.message.split())} (on {job.host}{ago})"
-
-
-class _Named:
-    """Stands for a table of which only the name is known."""
-
-    def __init__(self, name: str) -> None:
-        self.__name__ = name
 
 
 class Screen:

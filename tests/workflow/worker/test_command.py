@@ -28,7 +28,7 @@ from tests.workflow.worker.scripted import Parts, Plain
 """
 
 
-def start(folder: Path, command: list[str]) -> subprocess.Popen[str]:
+def start(folder: Path, command: list[str], **options: Any) -> subprocess.Popen[str]:
     """Start a command line in a folder with the test server's settings, as a user would."""
     (folder / "my_pipeline.py").write_text(PIPELINE)
     settings = {name: dj.config[name] for name in dj.config if name.startswith("database.")}
@@ -36,7 +36,7 @@ def start(folder: Path, command: list[str]) -> subprocess.Popen[str]:
     path = f"{REPOSITORY}{os.pathsep}{folder}"
     return subprocess.Popen(
         command, cwd=folder, env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
     )  # fmt: skip
 
 
