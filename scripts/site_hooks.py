@@ -56,6 +56,25 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Let links to files of the repository be names: they are not part of the site.
+
+    Pictures of images/ are; pages name them as they lie in the repository.
+    """
+    folder = (ROOT / "docs" / page.file.src_uri).parent
+
+    def mend(match: re.Match[str]) -> str:
+        mark, text, target = match.groups()
+        found = (folder / target.partition("#")[0]).resolve()
+        inside = found.relative_to(ROOT).as_posix() if found.is_relative_to(ROOT) else ""
+        if inside.startswith("images/"):
+            up = "../" * page.file.src_uri.count("/")
+            return f"{mark}[{text}]({up}{inside})"
+        return match.group() if inside.startswith("docs/") or not found.exists() else str(text)
+
+    return re.sub(r"(!?)\[([^\]]*)\]\((\.\./[^)\s]+)\)", mend, markdown)
+
+
 def on_page_content(html: str, **_: Any) -> str:
     """Mend types of columns: griffe takes brackets at their ends for its own."""
     html = re.sub(r"<code>(\w*char\(\d+)</code>", r"<code>\1)</code>", html)

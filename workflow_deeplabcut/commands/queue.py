@@ -104,10 +104,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _queue_inference(options: argparse.Namespace) -> int:
     from .. import bulk
-    from .worker import read_pairs
+    from .keys import read_key
 
     params = _read_params(options.params)
-    restriction = read_pairs(options.restrict) or None
+    restriction = read_key(options.restrict) or None
     if restriction is not None:
         _check_names(restriction)
     return _carry_out(bulk.plan_inference(options.model, restriction, params), options)

@@ -55,9 +55,9 @@ def run(options: argparse.Namespace) -> int:
     """
     from .. import process
     from ..worker.tables import PIPELINE
-    from .worker import read_pairs
+    from .keys import read_key
 
-    restrictions = [read_pairs(options.restrict)] if options.restrict else []
+    restrictions = [read_key(options.restrict)] if options.restrict else []
     summary = process.run(
         *restrictions,
         tables=options.table or None,
