@@ -75,7 +75,9 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(prog=PROGRAM, required=True, metavar="COMMAND ...", title="commands")
+    commands = parser.add_subparsers(
+        prog=PROGRAM, required=True, metavar="COMMAND ...", title="commands"
+    )
     for name in COMMANDS:
         importlib.import_module(f".commands.{name}", __package__).add_parser(commands)
     return parser
