@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -374,3 +375,32 @@ def test_the_citation_is_valid_and_up_to_date() -> None:
         "10.1101/031658",
         "10.1101/2021.03.30.437358",
     } <= dois
+
+
+# --- what the site is made of ---------------------------------------------------------------------
+
+
+def load_hooks() -> Any:
+    pytest.importorskip("mkdocs")
+    spec = importlib.util.spec_from_file_location("site_hooks", ROOT / "scripts" / "site_hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("page", "written", "shown"),
+    [
+        ("a.md", "[setup](../setup.py)", "setup"),
+        ("a.md", "![x](../images/plot_quality.png)", "![x](images/plot_quality.png)"),
+        ("how-to/a.md", "![x](../../images/plot_quality.png)", "![x](../images/plot_quality.png)"),
+        ("how-to/a.md", "[concepts](../concepts.md)", "[concepts](../concepts.md)"),
+        ("a.md", "[missing](../no/such/file)", "[missing](../no/such/file)"),
+    ],
+)
+def test_links_into_the_repository(page: str, written: str, shown: str) -> None:
+    """Files outside docs/ are named, pictures shown; what is missing stays a broken link."""
+    file = SimpleNamespace(src_uri=page)
+    assert load_hooks().on_page_markdown(written, page=SimpleNamespace(file=file)) == shown

@@ -60,6 +60,7 @@ exit_code = cli.main(["configure", "--print", "--non-interactive"])
 # %%
 import datajoint as dj
 
+notebook.start()  # DataJoint reads what was written, if it was imported before
 dj.conn().is_connected
 
 # %%
