@@ -53,6 +53,7 @@ def test_every_command_shows_an_example(name: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         cli.main([name, "--help"])
     shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: workflow-deeplabcut {name} [-h]")
     if name == "export":  # its formats have
         with pytest.raises(SystemExit):
             cli.main([name, "nwb", "--help"])

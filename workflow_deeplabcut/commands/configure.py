@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from ..configuration.files import (
     write_file,
 )
 from ..configuration.login import is_at_terminal, read_environment_login
+from ..configuration.site import Site
 
 _EXAMPLES = """examples:
   workflow-deeplabcut configure                     # asks for what is missing
@@ -50,8 +50,6 @@ DLC_ROOT_DATA_DIR, DLC_PROCESSED_DATA_DIR), and that before what the file holds.
 of the file are kept. Nothing is written when a test fails.
 exit codes: 0 done, 1 something is missing or failed its test"""
 
-_LOGIN = ("database.host", "database.port", "database.user", "database.password",
-          "database.use_tls")  # fmt: skip
 _TLS = {"on": True, "off": False}
 
 
@@ -108,44 +106,6 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(command=run)
 
 
-@dataclass
-class _Site:
-    """Settings on their way into a file.
-
-    Attributes:
-        file: File to write.
-        before: What it holds now.
-        settings: What it is to hold.
-        notes: Sentences for the user.
-    """
-
-    file: Path
-    before: dict[str, Any]
-    settings: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def custom(self) -> Mapping[str, Any]:
-        """This workflow's own entries."""
-        return self.settings.get("custom", {})
-
-    @property
-    def roots(self) -> list[Path]:
-        """Root directories, or none yet."""
-        value = self.custom.get("dlc_root_data_dir") or []
-        return [Path(root) for root in ([value] if isinstance(value, str) else value)]
-
-    @property
-    def processed(self) -> Path | None:
-        """Directory for results, if one is named."""
-        value = self.custom.get("dlc_processed_data_dir") or self.custom.get("dlc_output_dir")
-        return Path(value) if value else None
-
-    def set(self, **entries: Any) -> None:
-        """Set entries of ``custom``; None removes one."""
-        self.settings = merge(self.settings, {"custom": entries})
-
-
 def run(options: argparse.Namespace) -> int:
     """Configure, and say what was done; exit code 0."""
     if not options.timeout > 0:
@@ -154,9 +114,9 @@ def run(options: argparse.Namespace) -> int:
     site = _open_site(options)
     _take_given(site, options)
     if options.embedded:
-        _use_embedded(site, options.data_dir)
-    elif EMBEDDED in site.custom and not options.no_test:
-        _follow_embedded(site)
+        site.use_embedded(options.data_dir)
+    elif not options.no_test:
+        site.follow_embedded()
     if can_ask:
         _ask_missing(site, options)
     _check_complete(site, options, can_ask)
@@ -170,12 +130,12 @@ def run(options: argparse.Namespace) -> int:
 # --- what is known --------------------------------------------------------------------------------
 
 
-def _open_site(options: argparse.Namespace) -> _Site:
+def _open_site(options: argparse.Namespace) -> Site:
     in_force = find_file()
     file = local_file() if options.local else global_file() if options.is_global else in_force
     file = file or local_file()
     before = read_file(file) if file.exists() else {}
-    site = _Site(file, before, dict(before))
+    site = Site(file, before, dict(before))
     if not before and in_force is not None and in_force != file:
         site.settings = read_file(in_force)  # DataJoint reads one file only, so it must hold all
         site.notes.append(f"It begins with what '{in_force}' holds.")
@@ -184,7 +144,7 @@ def _open_site(options: argparse.Namespace) -> _Site:
     return site
 
 
-def _take_given(site: _Site, options: argparse.Namespace) -> None:
+def _take_given(site: Site, options: argparse.Namespace) -> None:
     login = read_environment_login()
     if options.host:
         login.pop("database.port", None)
@@ -201,7 +161,7 @@ def _take_given(site: _Site, options: argparse.Namespace) -> None:
     if options.embedded:
         login = {}
     elif "database.host" in login:
-        _leave_embedded(site)
+        site.leave_embedded()
     site.settings = merge(site.settings, login)
     _warn_of_environment(site, login)
     environment = os.environ.get
@@ -216,43 +176,13 @@ def _take_given(site: _Site, options: argparse.Namespace) -> None:
         site.set(dlc_processed_data_dir=asking.make_absolute(processed))
 
 
-def _warn_of_environment(site: _Site, login: Mapping[str, Any]) -> None:
+def _warn_of_environment(site: Site, login: Mapping[str, Any]) -> None:
     for name, value in read_environment_login().items():
         if login.get(name, value) != value and name != "database.host":
             site.notes.append(f"The environment sets another {name}, which comes before the file.")
     host = os.environ.get("DJ_HOST")
     if host and host.partition(":")[0] != site.settings.get("database.host"):
         site.notes.append(f"DJ_HOST is '{host}', which comes before the file: unset it.")
-
-
-def _leave_embedded(site: _Site) -> None:
-    """Drop the login of the embedded database, of which nothing fits another server."""
-    if EMBEDDED in site.custom:
-        site.settings = {n: value for n, value in site.settings.items() if n not in _LOGIN}
-        site.set(**{EMBEDDED: None})
-
-
-def _use_embedded(site: _Site, data_dir: Path | None) -> None:
-    from .. import database
-    from ..configuration.embedded import make_settings
-
-    server = database.start(data_dir)
-    site.settings = merge(site.settings, make_settings(server))
-    if os.environ.get("DJ_HOST"):
-        site.notes.append("DJ_HOST is set, and comes before the file: unset it.")
-
-
-def _follow_embedded(site: _Site) -> None:
-    """Take the embedded database's present port; it is not started unasked."""
-    from .. import database
-    from ..configuration.embedded import make_settings
-    from ..configuration.login import say_embedded_is_down
-
-    folder = Path(site.custom[EMBEDDED])
-    server = database.status(folder)
-    if server is None:
-        raise DatabaseError(say_embedded_is_down(folder))
-    site.settings = merge(site.settings, make_settings(server))
 
 
 def _read_password(file: str) -> str:
@@ -269,7 +199,7 @@ def _read_password(file: str) -> str:
 # --- what is missing ------------------------------------------------------------------------------
 
 
-def _ask_missing(site: _Site, options: argparse.Namespace) -> None:
+def _ask_missing(site: Site, options: argparse.Namespace) -> None:
     is_first = not site.settings.get("database.user") or not site.roots
     if not site.settings.get("database.host") or not site.settings.get("database.user"):
         _ask_login(site, options)
@@ -284,16 +214,16 @@ def _ask_missing(site: _Site, options: argparse.Namespace) -> None:
         site.set(**{"database.prefix": asking.ask_prefix()})
 
 
-def _ask_login(site: _Site, options: argparse.Namespace) -> None:
+def _ask_login(site: Site, options: argparse.Namespace) -> None:
     login = asking.ask_database(site.settings)
     if login is None:
-        _use_embedded(site, options.data_dir)
+        site.use_embedded(options.data_dir)
     else:
-        _leave_embedded(site)
+        site.leave_embedded()
         site.settings = merge(site.settings, login)
 
 
-def _check_complete(site: _Site, options: argparse.Namespace, can_ask: bool) -> None:
+def _check_complete(site: Site, options: argparse.Namespace, can_ask: bool) -> None:
     missing = []
     if not site.settings.get("database.host"):
         missing.append("a database (--host NAME, or --embedded)")
@@ -311,7 +241,7 @@ def _check_complete(site: _Site, options: argparse.Namespace, can_ask: bool) -> 
 # --- does it work ---------------------------------------------------------------------------------
 
 
-def _try_out(site: _Site, options: argparse.Namespace, can_ask: bool) -> ServerFacts | None:
+def _try_out(site: Site, options: argparse.Namespace, can_ask: bool) -> ServerFacts | None:
     check_roots(site.roots)
     check_processed(site.processed, site.roots)
     if site.settings.get("database.password") is None:
@@ -328,7 +258,7 @@ def _try_out(site: _Site, options: argparse.Namespace, can_ask: bool) -> ServerF
             _ask_login(site, options)
 
 
-def _try_login(site: _Site, options: argparse.Namespace, can_ask: bool) -> ServerFacts:
+def _try_login(site: Site, options: argparse.Namespace, can_ask: bool) -> ServerFacts:
     prefix = site.custom.get("database.prefix") or ""
     try:
         return try_login(site.settings, prefix=prefix, timeout=options.timeout)
@@ -349,7 +279,7 @@ def _try_login(site: _Site, options: argparse.Namespace, can_ask: bool) -> Serve
 # --- what was done --------------------------------------------------------------------------------
 
 
-def _report(site: _Site, options: argparse.Namespace, facts: ServerFacts | None) -> None:
+def _report(site: Site, options: argparse.Namespace, facts: ServerFacts | None) -> None:
     changes = list_changes(site.before, site.settings)
     if facts is not None and facts.is_old:
         site.notes.append(f"{facts.version} is older than MySQL 8.0 and MariaDB 10.6.")
@@ -368,7 +298,7 @@ def _report(site: _Site, options: argparse.Namespace, facts: ServerFacts | None)
 
 
 def _describe(
-    site: _Site,
+    site: Site,
     options: argparse.Namespace,
     facts: ServerFacts | None,
     changes: Mapping[str, tuple[str, str]],
@@ -389,7 +319,7 @@ def _describe(
     return [*lines, *site.notes]
 
 
-def _describe_server(site: _Site, facts: ServerFacts) -> str:
+def _describe_server(site: Site, facts: ServerFacts) -> str:
     host, port = split_host(site.settings)
     prefix = site.custom.get("database.prefix")
     count = f", {len(facts.schemas)} schemas named '{prefix}...'" if prefix else ""
@@ -398,7 +328,7 @@ def _describe_server(site: _Site, facts: ServerFacts) -> str:
 
 
 def _to_plain(
-    site: _Site,
+    site: Site,
     facts: ServerFacts | None,
     changes: Mapping[str, tuple[str, str]],
     is_written: bool,

@@ -36,13 +36,13 @@ class _Kind:
 
     Attributes:
         table: Table with a row for each: module and class.
-        draw: Draws the row of a key, as the options say.
+        draw: Draws the row of a table that a key names, as the options say.
         summary: What it shows.
         hint: What to do where there is no row.
     """
 
     table: tuple[str, str]
-    draw: Callable[[dict[str, Any], argparse.Namespace], Any]
+    draw: Callable[[Any, dict[str, Any], argparse.Namespace], Any]
     summary: str
     hint: str
 
@@ -86,10 +86,11 @@ def run(options: argparse.Namespace) -> int:
     given = read_key(options.key)
     _check_options(options)
     kind = _KINDS[options.kind]
-    key = find_key(_find_table(kind, options.pipeline), given, kind.hint)
+    table = _find_table(kind, options.pipeline)
+    key = find_key(table, given, kind.hint)
     file = options.output or Path(name_file(options.kind, key, f".{options.format}"))
     check_output(file, options.overwrite)
-    figure = kind.draw(key, options)
+    figure = kind.draw(table, key, options)
     figure.savefig(file)
     if options.json:
         print(json.dumps({"file": str(file), "key": {n: str(value) for n, value in key.items()}}))
@@ -129,26 +130,26 @@ def _check_options(options: argparse.Namespace) -> None:
 # --- pictures -------------------------------------------------------------------------------------
 
 
-def _draw_trajectory(key: dict[str, Any], options: argparse.Namespace) -> Any:
+def _draw_trajectory(table: Any, key: dict[str, Any], options: argparse.Namespace) -> Any:
     from element_deeplabcut.plotting import plot_trajectory
 
-    pose = _get_pose(key, options)
+    pose = _get_pose(table, key, options)
     background = None if options.no_background else _read_first_frame(pose)
     return plot_trajectory(pose, p_cutoff=options.p_cutoff, background=background)
 
 
-def _draw_timeseries(key: dict[str, Any], options: argparse.Namespace) -> Any:
+def _draw_timeseries(table: Any, key: dict[str, Any], options: argparse.Namespace) -> Any:
     from element_deeplabcut.plotting import plot_timeseries
 
-    return plot_timeseries(_get_pose(key, options), p_cutoff=options.p_cutoff)
+    return plot_timeseries(_get_pose(table, key, options), p_cutoff=options.p_cutoff)
 
 
-def _draw_learning_curve(key: dict[str, Any], options: argparse.Namespace) -> Any:
+def _draw_learning_curve(table: Any, key: dict[str, Any], options: argparse.Namespace) -> Any:
     from element_deeplabcut import train
     from element_deeplabcut.plotting import plot_learning_curve
     from element_deeplabcut.readers.learning_curve import LEARNING_STATS, read_learning_curve
 
-    run_info = (train.ModelTraining & key).fetch1("run_info")
+    run_info = (table & key).fetch1("run_info")
     folder = train.get_roots().processed / run_info["run_directory"]
     found = sorted(folder.rglob(LEARNING_STATS))
     if not found:
@@ -159,26 +160,22 @@ def _draw_learning_curve(key: dict[str, Any], options: argparse.Namespace) -> An
     return plot_learning_curve(read_learning_curve(found[0]))
 
 
-def _draw_evaluation(key: dict[str, Any], options: argparse.Namespace) -> Any:
-    from element_deeplabcut import model
+def _draw_evaluation(table: Any, key: dict[str, Any], options: argparse.Namespace) -> Any:
     from element_deeplabcut.plotting import plot_evaluation
 
-    rows = (model.ModelEvaluation.BodyPart & key).fetch(as_dict=True)
-    return plot_evaluation(rows, overall=(model.ModelEvaluation & key).fetch1())
+    rows = (table.BodyPart & key).fetch(as_dict=True)
+    return plot_evaluation(rows, overall=(table & key).fetch1())
 
 
-def _draw_quality(key: dict[str, Any], options: argparse.Namespace) -> Any:
-    from element_deeplabcut import report
+def _draw_quality(table: Any, key: dict[str, Any], options: argparse.Namespace) -> Any:
     from element_deeplabcut.plotting import plot_quality
 
-    rows = (report.PoseQuality.BodyPart & key).fetch(as_dict=True)
-    return plot_quality(rows, verdict=(report.PoseQuality & key).fetch1())
+    rows = (table.BodyPart & key).fetch(as_dict=True)
+    return plot_quality(rows, verdict=(table & key).fetch1())
 
 
-def _get_pose(key: dict[str, Any], options: argparse.Namespace) -> Any:
-    from element_deeplabcut import model
-
-    return model.PoseEstimation.get_pose(key, options.body_part, options.individual)
+def _get_pose(table: Any, key: dict[str, Any], options: argparse.Namespace) -> Any:
+    return table.get_pose(key, options.body_part, options.individual)
 
 
 def _read_first_frame(pose: Any) -> Any:

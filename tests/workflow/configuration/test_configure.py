@@ -347,3 +347,22 @@ def test_only_a_missing_password_is_asked_for(
     terminal.expect("Password of element", server.password)
     assert terminal.wait() == 0, terminal.shown
     assert read(desk.local)["database.password"] == server.password
+
+
+def test_the_embedded_database_is_an_answer(
+    desk: Desk, data: Path, server: database.Server
+) -> None:
+    terminal = Terminal(desk, "configure", "--data-dir", str(server.data_dir))
+    terminal.expect("'embedded' for one on this machine", "embedded")
+    terminal.expect("Directories of your videos", "data")
+    terminal.expect("Directory for results", "")
+    terminal.expect("Prefix of schema names", "")
+    assert terminal.wait() == 0, terminal.shown
+    settings = read(desk.local)
+    assert settings["database.port"] == server.port
+    assert settings["custom"] == {
+        "database.embedded": str(server.data_dir),
+        "database.prefix": "",
+        "dlc_root_data_dir": [str(data)],
+    }
+    assert server.password not in terminal.shown
