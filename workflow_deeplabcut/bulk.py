@@ -18,7 +18,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from element_deeplabcut.compute.loading import check_task_mode
-from element_deeplabcut.errors import ParameterError, QueryError
+from element_deeplabcut.compute.training import locate_project
+from element_deeplabcut.errors import ElementError, ParameterError, QueryError, SetupError
 from element_deeplabcut.linking import check_relative
 from element_deeplabcut.params import check_inference_params
 
@@ -188,8 +189,7 @@ def plan_training(
         for paramset in _select(train.TrainingParamSet(), paramsets)
     ]
     where = {"project_path": _project_folder(project), "model_prefix": model_prefix}
-    if not project:
-        _check_files(train, {pair["video_set_id"] for pair in pairs})
+    _check_project(train, {pair["video_set_id"] for pair in pairs}, where["project_path"])
     names = ("video_set_id", "paramset_idx")
     queued = _list_keys(tasks & where, names)
     done = _list_keys((tasks & where) & train.ModelTraining(), names)
@@ -336,12 +336,26 @@ def _project_folder(project: str) -> str:
     return str(path.parent if path.suffix in (".yaml", ".yml") else path)
 
 
-def _check_files(train: Any, video_sets: set[int]) -> None:
-    """Insist that every video set names files, from which its project is known."""
-    with_files = {int(number) for number in train.VideoSet.File.fetch("video_set_id")}
-    without = ", ".join(str(number) for number in sorted(video_sets - with_files))
-    if without:
+def _check_project(train: Any, video_sets: set[int], project_path: str) -> None:
+    """Insist that it is known of which project every video set is."""
+    files: dict[int, list[str]] = {number: [] for number in video_sets}
+    for number, path in zip(*train.VideoSet.File.fetch("video_set_id", "file_path"), strict=True):
+        files.setdefault(int(number), []).append(path)
+    without = ", ".join(str(number) for number in sorted(video_sets) if not files[number])
+    if without and not project_path:
         raise ParameterError(
             f"Video set {without} names no files, so nobody can know of which project it is. Name "
             "the project, for instance project='reaching-Ada-2026-01-01'."
         )
+    try:
+        roots = train.get_roots()
+    except SetupError:  # the data are not on this machine, which may queue all the same
+        return
+    for number in sorted(video_sets):
+        try:
+            locate_project(project_path, tuple(files[number]), roots)
+        except ElementError as error:
+            raise ParameterError(
+                f"Video set {number} cannot be trained on: {error} In a bulk call, that is "
+                "project=... (--project on the command line)."
+            ) from error

@@ -115,6 +115,8 @@ def test_trainings(lab: Lab) -> None:
     )
     with pytest.raises(ParameterError, match="Video set 1151 names no files"):
         bulk.plan_training([first, second], [1150, 1151])
+    with pytest.raises(ParameterError, match="Video set 1150 cannot be trained on: The files"):
+        bulk.plan_training(first, 1150)  # a video beside its project
     project = lab.config.parent.name
     sets = [1150, 1151]
     plan = bulk.queue_training([first, second], sets, project=f"{project}/config.yaml")

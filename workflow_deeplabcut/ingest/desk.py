@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from element_deeplabcut.errors import PathError
+from element_deeplabcut.linking import Roots
 
 from .problems import suggest
 from .sheet import Sheet
@@ -61,17 +62,30 @@ class Desk:
     pipeline: ModuleType
     check_files: bool = True
     coming: dict[str, set[Key]] = field(default_factory=dict)
+    _sizes: dict[str, dict[str, int]] = field(default_factory=dict)
+    _roots: Roots | None = None
+    _looked_for: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def check_lengths(self, sheet: Sheet, entry: Entry) -> None:
         """Complain of texts that their columns cannot hold."""
-        for name, attribute in entry.table.heading.attributes.items():
-            size = re.fullmatch(r"varchar\((\d+)\)", attribute.type)
-            value = entry.row.get(name)
-            if size and isinstance(value, str) and len(value) > int(size[1]):
+        sizes = self._list_sizes(entry.table)
+        for name, value in entry.row.items():
+            if isinstance(value, str) and len(value) > sizes.get(name, len(value)):
                 sheet.complain(
                     entry.line, entry.column(name),
-                    f"has {len(value)} characters ('{value[:40]}'); the database holds {size[1]}.",
+                    f"has {len(value)} characters ('{value[:40]}'); the database holds "
+                    f"{sizes[name]}.",
                 )  # fmt: skip
+
+    def _list_sizes(self, table: Any) -> dict[str, int]:
+        """Columns of texts, and how many characters each holds."""
+        if table.full_table_name not in self._sizes:
+            found = {
+                name: re.fullmatch(r"varchar\((\d+)\)", attribute.type)
+                for name, attribute in table.heading.attributes.items()
+            }
+            self._sizes[table.full_table_name] = {n: int(m[1]) for n, m in found.items() if m}
+        return self._sizes[table.full_table_name]
 
     def check_reference(
         self, sheet: Sheet, table: Any, references: Iterable[tuple[int, str, Key]], hint: str
@@ -113,13 +127,21 @@ class Desk:
         """
         if not self.check_files:
             return
+        if (path, what) not in self._looked_for:
+            self._looked_for[path, what] = self._look_for(path, what)
+        if said := self._looked_for[path, what]:
+            sheet.complain(line, column, said)
+
+    def _look_for(self, path: str, what: str) -> str:
+        """Say what is wrong with a path; '' if nothing is."""
+        if self._roots is None:
+            self._roots = self.pipeline.model.get_roots()
         try:
-            found = self.pipeline.model.get_roots().resolve(path)
+            found = self._roots.resolve(path)
         except PathError as error:
-            sheet.complain(line, column, str(error))
-            return
-        if not (found.is_file() if what == "file" else found.is_dir()):
-            sheet.complain(line, column, f"'{path}' is no {what}.")
+            return str(error)
+        is_right = found.is_file() if what == "file" else found.is_dir()
+        return "" if is_right else f"'{path}' is no {what}."
 
     def sift(self, sheet: Sheet, entries: Sequence[Entry]) -> list[Entry]:
         """Give the entries whose rows are new, each row once.

@@ -185,8 +185,8 @@ def ingest_files(
         raise IngestError(problems)
     if dry_run:
         return outcomes
-    return [_write(kind, sheet, Desk(pipeline, check_files), skip_duplicates)
-            for kind, sheet in sheets]  # fmt: skip
+    desk.coming.clear()  # from here on, what earlier files brought is in the database
+    return [_write(kind, sheet, desk, skip_duplicates) for kind, sheet in sheets]
 
 
 def _check(kind: Kind, sheet: Sheet, desk: Desk, skip_duplicates: bool) -> Draft:
@@ -205,13 +205,13 @@ def _write(kind: Kind, sheet: Sheet, desk: Desk, skip_duplicates: bool) -> Outco
     Whoever inserts the same rows at the same time is waited for, and the file is held against the
     database anew: then its rows are known, or contradict the others.
     """
-    declined: list[str] = []
+    answers: dict[str, bool] = {}
     for _ in range(_TRIES):
         draft = _check(kind, sheet, desk, skip_duplicates)
         if sheet.problems:
             raise IngestError(sorted(sheet.problems))
         if isinstance(draft, ModelDraft):
-            draft.declined = declined
+            draft.answers = answers  # nobody is asked twice
         draft.prepare()
         try:
             with desk.pipeline.train.schema.connection.transaction:
@@ -230,5 +230,5 @@ def _write(kind: Kind, sheet: Sheet, desk: Desk, skip_duplicates: bool) -> Outco
 
 
 def _describe(kind: Kind, sheet: Sheet, draft: Draft, dry_run: bool) -> Outcome:
-    declined = draft.declined if isinstance(draft, ModelDraft) else []
-    return Outcome(kind.name, sheet.file, draft.counts, draft.n_known, dry_run, tuple(declined))
+    declined = draft.declined if isinstance(draft, ModelDraft) else ()
+    return Outcome(kind.name, sheet.file, draft.counts, draft.n_known, dry_run, declined)

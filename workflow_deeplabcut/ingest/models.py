@@ -60,12 +60,12 @@ class ModelDraft(Draft):
     Attributes:
         pipeline: Module with the lab's tables.
         records: Lines of the models.
-        declined: Names of models that a person did not want.
+        answers: Names of models that a person was asked about -> whether they want it.
     """
 
     pipeline: Any = None
     records: list[Record] = field(default_factory=list)
-    declined: list[str] = field(default_factory=list)
+    answers: dict[str, bool] = field(default_factory=dict)
     _prepared: list[tuple[dict[str, Any], ModelRecord]] = field(default_factory=list)
 
     def prepare(self) -> None:
@@ -81,17 +81,20 @@ class ModelDraft(Draft):
             row = model.Model.draft_row(
                 name, found, values.get("model_description", ""), values.get("paramset_idx")
             )
-            if name in self.declined:
-                continue
-            if values.get("prompt") and not confirm(found.describe(name)):
-                self.declined.append(name)
-                continue
-            self._prepared.append((row, found))
+            if values.get("prompt") and name not in self.answers:
+                self.answers[name] = confirm(found.describe(name))
+            if self.answers.get(name, True):
+                self._prepared.append((row, found))
 
     def insert(self) -> None:
         """Insert those that were prepared."""
         for row, found in self._prepared:
             self.pipeline.model.Model.insert_draft(row, found)
+
+    @property
+    def declined(self) -> tuple[str, ...]:
+        """Names of models that a person did not want."""
+        return tuple(name for name, is_wanted in self.answers.items() if not is_wanted)
 
     @property
     def counts(self) -> dict[str, int]:

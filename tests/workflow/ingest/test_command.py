@@ -38,7 +38,7 @@ def test_the_example_files(open_shell: Callable[[str], Shell], user_data: Path) 
         "user_data/sessions.csv: 1 row of Session, 1 row of SessionDirectory, "
         "1 row of SessionNote would be inserted",
         "user_data/config_params.csv: 1 row of TrainingParamSet would be inserted",
-        "user_data/train_videosets.csv: 1 row of VideoSet, 1 row of VideoSet.File "
+        "user_data/train_videosets.csv: 2 rows of VideoSet, 2 rows of VideoSet.File "
         "would be inserted",
         "user_data/model_videos.csv: 2 rows of VideoRecording, 3 rows of VideoRecording.File "
         "would be inserted",
@@ -56,7 +56,7 @@ def test_the_example_files(open_shell: Callable[[str], Shell], user_data: Path) 
     again = shell("ingest", "user_data", "--skip", "model", "--json")
     files = json.loads(again.out)["files"]
     assert [(file["inserted"], file["n_known"]) for file in files] == [
-        ({}, 1), ({}, 1), ({}, 1), ({}, 1), ({}, 3),
+        ({}, 1), ({}, 1), ({}, 1), ({}, 2), ({}, 3),
     ]  # fmt: skip
 
     subjects = user_data / "subjects.csv"
@@ -70,5 +70,5 @@ def test_the_example_files(open_shell: Callable[[str], Shell], user_data: Path) 
 
     typed = "print((train.TrainingParamSet & 'paramset_idx=0').fetch1('params'))"
     counts, params = shell.python(COUNTS + typed).splitlines()
-    assert counts == str([1, 1, 1, 1, 1, 1, 2, 3, 0])
+    assert counts == str([1, 1, 1, 1, 1, 2, 2, 3, 0])
     assert ast.literal_eval(params) == settings.PYTORCH_PARAMS

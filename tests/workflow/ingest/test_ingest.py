@@ -342,3 +342,18 @@ def test_problems_as_json(lab: Lab, write: Write, capsys: pytest.CaptureFixture[
     assert cli.main(["ingest", "subjects", str(file), "--json"]) == 1
     (problem,) = json.loads(capsys.readouterr().out)["problems"]
     assert (problem["line"], problem["column"]) == (2, "sex")
+
+
+def test_a_model_that_a_person_declines(
+    lab: Lab, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_model(lab, "ingest-asked")
+    path = "project-ingest-asked/config.yaml"
+    file = write(MODELS, f"asked,{path},1,0,,yes,,", f"unasked,{path},1,0,,no,,")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "no")
+    outcome = ingest.ingest_model(file)
+    assert (outcome.inserted, outcome.declined) == ({"Model": 1}, ("asked",))
+    names = lab.pipeline.model.Model.fetch("model_name")
+    assert "unasked" in names
+    assert "asked" not in names
