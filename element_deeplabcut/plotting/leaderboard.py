@@ -55,4 +55,4 @@ def plot_leaderboard(table: pd.DataFrame) -> Figure:
 def _name(row: dict[str, Any]) -> str:
     """What it was trained with, and for how long."""
     unit = "epochs" if row["engine"] == "pytorch" else "iterations"
-    return f"{row['paramset_desc']}, training {row['training_id']}, {row['epoch']:,} {unit}"
+    return f"{row['paramset_desc']}, training {row['training_id']}, after {row['epoch']:,} {unit}"

@@ -220,8 +220,8 @@ class Recorder:
 
     def wait(self, seconds: float) -> None:
         """Wait for the last row, but no longer; in a fork nobody writes it."""
-        if os.getpid() == self._pid:
-            self._is_written.wait(max(seconds, 0))
+        if os.getpid() == self._pid and self._is_written.wait(max(seconds, 0)):
+            self._thread.join()  # it has nothing left to do
 
     # --- in the thread that writes ----------------------------------------------------------------
 
@@ -238,8 +238,8 @@ class Recorder:
                 else:
                     give_up_at = min(give_up_at, time.monotonic() + _GIVE_UP_AFTER_S)
                     time.sleep(_RETRY_S)
-        self._is_written.set()
         self._disconnect()
+        self._is_written.set()
 
     def _try_to_write(self, outcome: tuple[str, str] | None) -> bool:
         """Write the row, if the database takes it.

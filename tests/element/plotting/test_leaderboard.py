@@ -32,7 +32,7 @@ def test_a_row_per_training(n_rows: int) -> None:
     assert np.allclose(test, errors)
     assert np.allclose(train, errors - 0.5)
     assert ax.yaxis_inverted()  # the first row is at the top
-    assert "resnet, random weights, training 0, 1,000 epochs" in texts_of(figure)
+    assert "resnet, random weights, training 0, after 1,000 epochs" in texts_of(figure)
     assert_readable(figure)
 
 

@@ -186,12 +186,12 @@ def test_watching_without_a_terminal(site: Site, tmp_path: Path) -> None:
     site.add("")
     with (tmp_path / "out.txt").open("w") as out:
         process = start(tmp_path, list(WATCH), stdout=out)
-        until(lambda: (tmp_path / "out.txt").read_text().count("status at") >= 2, 60)
+        until(lambda: (tmp_path / "out.txt").read_text().count("status at") >= 2, 180)
         site.run(site.Parts)
         # Counting may take long on a busy machine, and is then done less often.
-        until(lambda: read_rows(tmp_path / "out.txt")[-1][1:] == ["0", "0", "0", "0", "1"], 60)
+        until(lambda: read_rows(tmp_path / "out.txt")[-1][1:] == ["0", "0", "0", "0", "1"], 180)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=20)[1]
+        said = process.communicate(timeout=60)[1]
     text = (tmp_path / "out.txt").read_text()
     assert process.returncode == 0, said
     assert "Traceback" not in said
@@ -212,9 +212,9 @@ def test_watching_on_a_terminal_redraws_in_place(site: Site, tmp_path: Path) -> 
             shown += os.read(parent, 65536).decode()
         return shown.count("status at") >= 3
 
-    until(read, 60)
+    until(read, 180)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=60)[1]
     os.close(parent)
     assert process.returncode == 0, said
     assert shown.startswith("\x1b[2J\x1b[H")  # cleared once ...
@@ -227,7 +227,7 @@ def test_a_reader_that_goes_away_is_no_error(site: Site, tmp_path: Path) -> None
     assert process.stdout is not None
     assert process.stdout.readline().startswith("status at")
     process.stdout.close()
-    assert process.wait(30) == 0
+    assert process.wait(180) == 0
     assert process.stderr is not None
     assert "Traceback" not in process.stderr.read()
 
@@ -242,14 +242,14 @@ def test_watching_survives_an_outage(site: Site, tmp_path: Path) -> None:
     assert json.loads(process.stdout.readline())["n_errors"] == 0
     outage.begin()
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 180
         while "error" not in json.loads(process.stdout.readline()):
             assert time.monotonic() < deadline
     finally:
         outage.end()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while "error" in json.loads(process.stdout.readline()):
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 0
