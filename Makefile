@@ -13,11 +13,12 @@ PATH ?= /usr/local/bin:/usr/bin:/bin
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
+
 # Programs that only a check needs are installed by it.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 APT_INSTALL := env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends
 
-.PHONY: help setup demo test test-fast check-real check-docker check-slurm drills bench lint
+.PHONY: help setup demo test test-fast check-real check-docker check-slurm drills bench lint docs diagrams
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -56,3 +57,9 @@ lint: setup  ## check style, format and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+docs: setup  ## build the documentation into site/ (needs no network)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
+diagrams: setup  ## draw the diagrams in images/ from what is declared
+	$(PY) scripts/draw_diagrams.py

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,16 +42,29 @@ TRAIN_COLOR, TEST_COLOR = "#1f5fd0", "#d1495b"
 
 
 @contextmanager
-def new_figure(width: float, height: float, layout: str = "constrained") -> Iterator[Figure]:
+def new_figure(width: float, height: float, layout: Any = "constrained") -> Iterator[Figure]:
     """Make a figure of a size (inches), in the house's look whatever the user's style is.
 
     Raises:
         SetupError: matplotlib is not installed.
     """
-    figure_module = import_optional("matplotlib.figure", "analysis")
     style = import_optional("matplotlib.style", "analysis")
     with style.context(["default", dict(_STYLE)]):
-        yield figure_module.Figure(figsize=(width, height), layout=layout)
+        yield _find_figure_class()(figsize=(width, height), layout=layout)
+
+
+@functools.cache
+def _find_figure_class() -> type[Figure]:
+    """Derive matplotlib's figure: notebooks show it, though pyplot does not know of it."""
+    figure_module = import_optional("matplotlib.figure", "analysis")
+
+    class ShownFigure(figure_module.Figure):  # type: ignore[misc, name-defined]
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=self.dpi)
+            return buffer.getvalue()
+
+    return ShownFigure
 
 
 def select(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from element_deeplabcut.engines import get_engine
 from element_deeplabcut.errors import ResultError, SetupError
@@ -21,11 +19,11 @@ from .. import database, synthetic
 from . import products, records, settings
 from .connection import drop_schemas, open_pipeline, prepare_process
 from .console import Steps
+from .film import Film, render_film, write_project
 from .folder import DEFAULT_OUTPUT, DemoFolder
 from .report import print_report
 from .tracks import Track
 
-FloatArray = npt.NDArray[np.float64]
 Note = Callable[[str], None]
 
 _UNITS = {"pytorch": "epochs", "tensorflow": "iterations"}
@@ -43,19 +41,6 @@ TITLES = {
     "share": "draw a labeled video, write an NWB file",
     "compare": "compare with the truth, draw pictures",
 }
-
-
-@dataclass(frozen=True)
-class Film:
-    """What was filmed: where the body parts truly are, px, shape (n_frames, body parts, 2).
-
-    Attributes:
-        training: In the training video.
-        recordings: Per unseen recording, its files one after another.
-    """
-
-    training: FloatArray
-    recordings: dict[int, FloatArray]
 
 
 def run_demo(
@@ -176,31 +161,16 @@ def _open_database(folder: DemoFolder, note: Note) -> ModuleType:
 
 
 def _film(data: Path, note: Note) -> Film:
-    (data / "videos").mkdir()
-    training = synthetic.render_video(
-        data / settings.TRAINING_VIDEO, settings.TRAINING_FRAMES, seed=settings.TRAINING_SEED
-    )
-    recordings = {
-        number: np.concatenate(
-            [
-                synthetic.render_video(
-                    data / file, n_frames, seed=seed, recorded_at=settings.RECORDED_AT
-                )
-                for file, (n_frames, seed) in files.items()
-            ]
-        )
-        for number, files in settings.RECORDINGS.items()
-    }
-    unseen = sum(len(positions) for positions in recordings.values())
-    note(f"{len(training)} frames to train on, {unseen} unseen")
-    return Film(training, recordings)
+    film = render_film(data)
+    unseen = sum(len(positions) for positions in film.recordings.values())
+    note(f"{len(film.training)} frames to train on, {unseen} unseen")
+    return film
 
 
 def _write_project(data: Path, film: Film, note: Note) -> Path:
-    videos = {data / settings.TRAINING_VIDEO: film.training}
-    config = synthetic.write_project(data, videos, task="demo", scorer="truth")
-    note(f"project {config.parent.name}")
-    return config.parent
+    project = write_project(data, film)
+    note(f"project {project.name}")
+    return project
 
 
 def _register(pipeline: ModuleType, project: Path, engine: str, note: Note) -> dict[str, Any]:

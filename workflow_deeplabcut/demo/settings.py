@@ -8,6 +8,8 @@ from typing import Any
 GOOD_ERROR_PX = {"pytorch": 2.0, "tensorflow": 6.0}
 """Mean distance to the truth below which the demo has shown what it should (px)."""
 
+PROJECT_TASK, PROJECT_SCORER = "demo", "truth"
+
 TRAINING_VIDEO = "videos/training.mp4"
 TRAINING_FRAMES = 300
 TRAINING_SEED = 0

@@ -327,3 +327,18 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SetupError, match=r"element-deeplabcut\[analysis\]"):
         plotting.plot_trajectory(make_pose())
     assert name_colors(("a", "b"), "rainbow")  # a labeled video does not need it
+
+
+def test_a_notebook_shows_figures() -> None:
+    """As IPython displays what stands on the last line of a cell; pyplot draws nothing."""
+    code = (
+        "from IPython.core.formatters import DisplayFormatter\n"
+        "from tests.element.plotting.test_plots import make_pose\n"
+        "from element_deeplabcut import plotting\n"
+        "figure = plotting.plot_trajectory(make_pose())\n"
+        "shown, _ = DisplayFormatter().format(figure)\n"
+        "print(shown['image/png'][1:4])\n"
+    )
+    root = Path(__file__).parents[3]
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert result.stdout == "b'PNG'\n", result.stderr
