@@ -492,9 +492,7 @@ def test_parameters_that_contradict_each_other_are_refused(lab: Lab, trained: Tr
     (model.PoseEstimationTask & key).delete(safemode=False)
 
 
-def test_every_frame_is_counted(
-    lab: Lab, runs: Runs, bundle: Bundle, videos: list[Video], tmp_path: Path
-) -> None:
+def test_every_frame_is_counted(runs: Runs, bundle: Bundle, videos: list[Video]) -> None:
     """Each frame that is read is counted, with either network."""
     counts: dict[bool, list[int]] = {True: [], False: []}
     for exact, seen in counts.items():
