@@ -44,13 +44,13 @@ def shorten(array: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any
     if array.dtype == np.float32:
         return array
     short = np.empty(array.shape, np.float32)
-    for start in range(0, len(array), _BLOCK):  # while a block is in the processor's cache
-        block = array[start : start + _BLOCK].astype(np.float64, copy=False)
-        with np.errstate(over="ignore"):
-            short[start : start + _BLOCK] = block
-        is_exact = (short[start : start + _BLOCK] == block) | (block != block)
-        if not is_exact.all():
-            return array.astype(np.float64)
+    with np.errstate(over="ignore"):
+        for start in range(0, len(array), _BLOCK):  # while a block is in the processor's cache
+            block = array[start : start + _BLOCK].astype(np.float64, copy=False)
+            part = short[start : start + _BLOCK]
+            part[...] = block
+            if not ((part == block) | np.isnan(block)).all():
+                return array.astype(np.float64)
     return short
 
 

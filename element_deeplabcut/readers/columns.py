@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -56,6 +56,52 @@ class Columns:
             tuple(table.dtypes),
             lambda place: table.iloc[:, place].to_numpy(),
         )
+
+
+class ColumnStore:
+    """Room for columns, in memory or in a file without a name."""
+
+    def __init__(
+        self, n_rows: int, types: Sequence[np.dtype[Any]], what: str, in_memory: int
+    ) -> None:
+        """Make room.
+
+        Args:
+            n_rows: Length of each column.
+            types: Type of each column's values.
+            what: Name of the table, for messages.
+            in_memory: Most bytes that are held in memory.
+        """
+        self._n_rows, self._types, self._what = n_rows, types, what
+        self._starts = np.cumsum([0, *(n_rows * kind.itemsize for kind in types)]).tolist()
+        self._arrays: list[npt.NDArray[Any]] = []
+        if self._starts[-1] <= in_memory:
+            self._arrays = [np.empty(n_rows, kind) for kind in types]
+        else:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as we do
+
+    def write(self, first: int, columns: Sequence[npt.NDArray[Any]]) -> None:
+        """Write some rows of all columns.
+
+        Raises:
+            ResultError: There is no room for them.
+        """
+        if self._arrays:
+            for array, column in zip(self._arrays, columns, strict=True):
+                array[first : first + len(column)] = column
+            return
+        with explain_no_room(self._what, self._starts[-1]):
+            for column, kind, start in zip(columns, self._types, self._starts, strict=False):
+                self._file.seek(start + first * kind.itemsize)
+                self._file.write(np.ascontiguousarray(column).data)
+            self._file.flush()
+
+    def read(self, place: int) -> npt.NDArray[Any]:
+        """Read a column, shape (n_rows,)."""
+        if self._arrays:
+            return self._arrays[place]
+        self._file.seek(self._starts[place])
+        return np.fromfile(self._file, self._types[place], self._n_rows)
 
 
 @dataclass(frozen=True)

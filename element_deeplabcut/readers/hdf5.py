@@ -17,20 +17,18 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import ResultError
-from .columns import LONG_BYTES, Columns, explain_no_room
+from .columns import LONG_BYTES, Columns, ColumnStore
 from .untrusted import load_attribute_pickle
 
-_STEP_BYTES = 8 << 20
+_STEP_BYTES = 2 << 20  # what a processor keeps at hand while it is turned
 _MAX_OBJECTS = 10_000
 _MIN_UNPACKED_BYTES = 256 << 20
 _MAX_PACKING = 50
@@ -66,10 +64,9 @@ def read_hdf5_columns(stream: BinaryIO, what: str, in_memory: int = LONG_BYTES) 
         ResultError: As `read_hdf5_table`; or there is no room for a temporary file.
     """
     with _open_table(stream, what) as group:
-        records = group.get("table")
-        if records is None or records.size * records.dtype.itemsize <= in_memory:
-            return Columns.of(_read_table(group))
-        return _spool_records(group, what)
+        if _attribute(group, "pandas_type") == "frame_table":
+            return _turn_records(group, what, in_memory)
+        return Columns.of(_read_table(group))
 
 
 @contextlib.contextmanager
@@ -116,35 +113,28 @@ def _read_names(group: Any) -> pd.MultiIndex:
     return pd.MultiIndex.from_tuples(columns, names=list(names))
 
 
-def _spool_records(group: Any, what: str) -> Columns:
-    """Turn records into columns in a nameless file, some records at a time."""
+def _turn_records(group: Any, what: str, in_memory: int) -> Columns:
+    """Turn records into columns, some records at a time."""
     records, blocks = group["table"], _list_blocks(group)
-    n_rows = len(records)
     types = [records.dtype[name].base.newbyteorder("=") for name, names in blocks for _ in names]
-    starts = np.cumsum([0, *(n_rows * kind.itemsize for kind in types)]).tolist()
-    index = np.empty(n_rows, records.dtype["index"].newbyteorder("="))
-    file = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as the columns
+    store = ColumnStore(len(records), types, what, in_memory)
+    index = np.empty(len(records), records.dtype["index"].newbyteorder("="))
     step = max(1, _STEP_BYTES // records.dtype.itemsize)
-    for first in range(0, n_rows, step):
+    for first in range(0, len(records), step):
         some = records[first : first + step]
         index[first : first + step] = some["index"]
-        columns = [column for name, _ in blocks for column in _native(some[name]).T]
-        with explain_no_room(what, starts[-1]):
-            for column, kind, start in zip(columns, types, starts, strict=False):
-                file.seek(start + first * kind.itemsize)
-                file.write(np.ascontiguousarray(column).data)
-            file.flush()
+        store.write(first, [column for name, _ in blocks for column in _native(some[name]).T])
     numbers = iter(range(len(types)))
     numbered = [
         pd.DataFrame([[next(numbers) for _ in names]], columns=names) for _, names in blocks
     ]
     order = _put_together(numbered, names := _read_names(group)).to_numpy()[0].tolist()
-
-    def read(place: int) -> npt.NDArray[Any]:
-        file.seek(starts[order[place]])
-        return np.fromfile(file, types[order[place]], n_rows)
-
-    return Columns(names, pd.Index(index), tuple(types[place] for place in order), read)
+    return Columns(
+        names,
+        pd.Index(index),
+        tuple(types[place] for place in order),
+        lambda place: store.read(order[place]),
+    )
 
 
 def _read_arrays(group: Any) -> pd.DataFrame:
