@@ -36,7 +36,9 @@ def test_the_two_commands_are_targets() -> None:
 @pytest.mark.dlc
 def test_the_pipeline_of_the_readme_runs(lab: Lab, tmp_path: Path) -> None:
     """With a tiny network from random weights, because tests have no network to download over."""
-    code = "\n".join(code_blocks("python"))
+    of_the_workflow, *of_the_library = code_blocks("python")
+    assert "workflow_deeplabcut" in of_the_workflow  # tests/workflow/ingest runs it
+    code = "\n".join(of_the_library)
     root = tmp_path / "data"
     (root / "videos").mkdir(parents=True)
     (root / "reaching-Ada-2026-01-01").symlink_to(lab.config.parent)
