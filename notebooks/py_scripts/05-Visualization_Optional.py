@@ -114,6 +114,11 @@ best.snapshot, round(best.test_error, 2), best.model_name
 board = report.leaderboard(all_snapshots=True)
 board[["paramset_desc", "engine", "snapshot", "epoch", "test_error", "train_error"]].round(2)
 
+# %%
+from element_deeplabcut.plotting import plot_leaderboard
+
+plot_leaderboard(board)
+
 # %% [markdown]
 # Next: [06-Drop](06-Drop_Optional.ipynb) clears the example away. With data of your own, you are at
 # the beginning: [01-Configure](01-Configure.ipynb).
