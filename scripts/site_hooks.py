@@ -23,31 +23,6 @@ COMMANDS = "reference/command-line.md"
 PICTURES = {"image/svg+xml": "svg", "image/jpeg": "jpg", "image/png": "png"}
 
 
-TO_COME = (
-    "ingest.md", "workers.md", "status.md", "check.md", "provenance.md", "speed.md",
-    "speed-inference.md",
-)  # fmt: skip
-"""Pages of work under way: the navigation names them, and shows them once they are there."""
-
-
-def on_config(config: Any, **_: Any) -> Any:
-    """Leave out of the navigation what is to come."""
-    missing = {name for name in TO_COME if not (ROOT / "docs" / name).is_file()}
-    config.nav = _without(config.nav, missing)
-    return config
-
-
-def _without(items: list[Any], missing: set[str]) -> list[Any]:
-    kept = []
-    for item in items:
-        title, target = next(iter(item.items())) if isinstance(item, dict) else ("", item)
-        if isinstance(target, list):
-            kept.append({title: _without(target, missing)})
-        elif target not in missing:
-            kept.append(item)
-    return kept
-
-
 def on_files(files: Files, config: Any, **_: Any) -> Files:
     """Add the pages and pictures."""
     sys.path.insert(0, str(ROOT))
