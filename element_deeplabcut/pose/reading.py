@@ -137,9 +137,12 @@ def _read_like(
     start = int(raw.frame_index[0])
     reader = VectorReader(table, key, Span(start, start + raw.n_frames, raw.n_recorded))
     places = np.argwhere(raw.is_tracked.T)
-    tracks = [(raw.individuals[animal], raw.body_parts[part]) for animal, part in places]
-    for (animal, part), vectors in zip(places, reader.read(tracks, columns), strict=True):
-        yield int(part), int(animal), [vector for vector in vectors if vector is not None]
+    tracks = {
+        (raw.individuals[animal], raw.body_parts[part]): (int(part), int(animal))
+        for animal, part in places
+    }
+    for track, vectors in reader.read(list(tracks), columns):
+        yield *tracks[track], [vector for vector in vectors if vector is not None]
 
 
 def as_names(names: str | Sequence[str] | None, what: str) -> tuple[str, ...] | None:
@@ -269,9 +272,11 @@ def _read_rows(
     n_frames = wanted.stop - wanted.start
     values: npt.NDArray[Any] = np.empty((*shape, 0, n_frames), np.float32)
     tracked = np.zeros(shape[::-1], bool)
-    tracks = [(individuals[animal], wanted.body_parts[part]) for part, animal in places]
-    rows = reader.read(tracks, (*COORDS, LIKELIHOOD))
-    for number, ((part, animal), row) in enumerate(zip(places, rows, strict=True)):
+    tracks = {(individuals[animal], wanted.body_parts[part]): (part, animal)
+              for part, animal in places}  # fmt: skip
+    rows = reader.read(list(tracks), (*COORDS, LIKELIHOOD))
+    for number, (track, row) in enumerate(rows):
+        part, animal = tracks[track]
         columns = [column for column in row if column is not None]
         width = np.result_type(np.float32, values.dtype, *columns)
         if number == 0:

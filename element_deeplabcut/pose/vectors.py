@@ -1,7 +1,7 @@
-"""Reading vectors of numbers out of part tables, a few rows at a time and only the wanted range.
+"""Reading vectors of numbers out of part tables, row by row and only the wanted range.
 
 DataJoint's ``fetch`` copies a blob several times and holds every row of the answer at once. Here
-the server cuts out the range, and what arrives is used where it lies.
+the server cuts out the range, and each row is used where it lies before the next one arrives.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
+from pymysql.cursors import SSCursor
 
 from ..blobs import encode_value, select_range, unpack_range, unpack_vector
 from ..errors import DatabaseError, QueryError
 
-BATCH_BYTES = 32 << 20
-"""How much one answer may hold: few round trips, and no second copy of a long recording."""
+Track = tuple[str, str]
+"""Individual and body part."""
 
 
 @dataclass(frozen=True)
@@ -48,52 +49,61 @@ class VectorReader:
         self.key = key
         self.span = span
 
-    def list_rows(self) -> set[tuple[str, str]]:
-        """List (individual, body part) of the rows there are."""
+    def list_rows(self) -> set[Track]:
+        """List the trajectories there are."""
         return set(self._query("individual, body_part", "TRUE", ()))
 
     def read(
-        self, tracks: Sequence[tuple[str, str]], columns: Sequence[str]
-    ) -> Iterator[list[npt.NDArray[Any] | None]]:
-        """Read the range of some columns of some rows, a few rows at a time.
+        self, tracks: Sequence[Track], columns: Sequence[str]
+    ) -> Iterator[tuple[Track, list[npt.NDArray[Any] | None]]]:
+        """Read the range of some columns of some trajectories.
+
+        The answer arrives while it is used: run it to its end before another statement is sent.
 
         Args:
-            tracks: (individual, body part) of the rows.
+            tracks: Which.
             columns: Names of the columns.
 
         Yields:
-            Of each row, in the order of ``tracks``: its vectors; None for a column that is null.
+            Each trajectory, in any order, and its vectors; None for a column that is null.
 
         Raises:
-            QueryError: There is no such row.
+            QueryError: There is no such trajectory.
             DatabaseError: A column does not hold a vector of the wanted length.
         """
-        span = self.span
+        span, uncut, lost = self.span, [], dict.fromkeys(tracks)
         selected = [select_range(name, span.start, span.stop, span.length) for name in columns]
-        row_bytes = 8 * len(columns) * (span.stop - span.start) + 1
-        per_query = max(1, BATCH_BYTES // row_bytes)
-        for start in range(0, len(tracks), per_query):
-            batch = tracks[start : start + per_query]
-            rows = self._read_rows(batch, selected)
-            for track in batch:
-                yield [
-                    self._unpack(blob, track, column)
-                    for column, blob in zip(columns, rows.pop(track), strict=True)
-                ]
+        for individual, part, *blobs in self._stream(tracks, selected):
+            track = (individual, part)
+            if track not in lost:
+                continue  # a case-blind server found a name that is spelled otherwise
+            del lost[track]
+            vectors = [
+                None if blob is None else unpack_range(blob, span.start, span.stop, span.length)
+                for blob in blobs
+            ]
+            if any(one is None is not other for one, other in zip(vectors, blobs, strict=True)):
+                uncut.append(track)
+            else:
+                yield track, vectors
+        if lost:
+            raise QueryError(
+                f"{dict(self.key)} has no row of '{next(iter(lost))[1]}' (any more). Fetch it "
+                "again."
+            )
+        for track in uncut:
+            yield track, self._read_whole(track, columns)
 
-    def _unpack(
-        self, blob: bytes | None, track: tuple[str, str], column: str
-    ) -> npt.NDArray[Any] | None:
-        if blob is None:
-            return None
-        span = self.span
-        vector = unpack_range(blob, span.start, span.stop, span.length)
-        return self._read_whole(track, column) if vector is None else vector
+    def _read_whole(self, track: Track, columns: Sequence[str]) -> list[npt.NDArray[Any] | None]:
+        """Read columns that the server cannot cut, because another client wrote them."""
+        rows = list(self._stream([track], [f"`{name}`" for name in columns]))
+        return [
+            None if blob is None else self._cut(unpack_vector(blob), track, name)
+            for _, _, *blobs in rows
+            for blob, name in zip(blobs, columns, strict=True)
+        ]
 
-    def _read_whole(self, track: tuple[str, str], column: str) -> npt.NDArray[Any]:
-        """Read a column that the server cannot cut, because another client wrote it."""
-        (blob,) = self._read_rows([track], [f"`{column}`"])[track]
-        vector = unpack_vector(blob or b"")
+    def _cut(self, vector: npt.NDArray[Any], track: Track, column: str) -> npt.NDArray[Any]:
         if len(vector) != self.span.length:
             raise DatabaseError(
                 f"{column} of '{track[1]}' holds {len(vector)} frames, and the recording has "
@@ -101,29 +111,33 @@ class VectorReader:
             )
         return vector[self.span.start : self.span.stop]
 
-    def _read_rows(
-        self, tracks: Sequence[tuple[str, str]], selected: Sequence[str]
-    ) -> dict[tuple[str, str], Sequence[bytes | None]]:
+    def _stream(
+        self, tracks: Sequence[Track], selected: Sequence[str]
+    ) -> Iterator[tuple[str, str, bytes | None]]:
+        """Read rows one by one, without waiting for the last or holding them all."""
         places = ", ".join(["(%s, %s)"] * len(tracks))
-        rows = self._query(
+        sql, args = self._spell(
             ", ".join(["individual", "body_part", *selected]),
             f"(individual, body_part) IN ({places})",
             [name for track in tracks for name in track],
         )
-        found = {(individual, part): blobs for individual, part, *blobs in rows}
-        lost = [track[1] for track in tracks if track not in found]
-        if lost:
-            raise QueryError(
-                f"{dict(self.key)} has no row of '{lost[0]}' (any more). Fetch it again."
-            )
-        return found
+        connection = self.table.connection
+        if not connection.is_connected:
+            connection.connect()
+        with connection._conn.cursor(SSCursor) as cursor:
+            cursor.execute(sql, args)
+            yield from cursor
 
     def _query(self, columns: str, condition: str, args: Sequence[str]) -> Any:
+        sql, values = self._spell(columns, condition, args)
+        return self.table.connection.query(sql, args=values).fetchall()
+
+    def _spell(
+        self, columns: str, condition: str, args: Sequence[str]
+    ) -> tuple[str, tuple[Any, ...]]:
         where = " AND ".join(f"`{name}`=%s" for name in self.key)
-        return self.table.connection.query(
-            f"SELECT {columns} FROM {self.table.full_table_name} WHERE {where} AND {condition}",
-            args=(*map(encode_value, self.key.values()), *args),
-        ).fetchall()
+        sql = f"SELECT {columns} FROM {self.table.full_table_name} WHERE {where} AND {condition}"
+        return sql, (*map(encode_value, self.key.values()), *args)
 
 
 def count_frames(table: Any, key: Mapping[str, Any]) -> int:

@@ -38,7 +38,8 @@ def test_keys_may_be_uuids(lab: Lab) -> None:
     assert sorted(Track.fetch("session")) == sessions
     reader = VectorReader(Track(), {"session": sessions[1]}, Span(1, 3, 5))
     assert reader.list_rows() == {("", "nose")}
-    ((x, z),) = reader.read([("", "nose")], ("x_pos", "z_pos"))
+    (((individual, part), (x, z)),) = reader.read([("", "nose")], ("x_pos", "z_pos"))
+    assert (individual, part) == ("", "nose")
     assert (x.tolist(), z) == ([11, 12], None)
     with pytest.raises(QueryError, match="has no row of 'tail'"):
         list(reader.read([("", "tail")], ("x_pos",)))
