@@ -177,6 +177,9 @@ def test_targets_of_make_exist(page: Path) -> None:
 # --- code -----------------------------------------------------------------------------------------
 
 RUN_BELOW = {
+    "check.md",
+    "provenance.md",
+    "ingest.md",  # by tests/workflow/ingest/test_readme.py
     "tutorial.md",
     "how-to/own-pipeline.md",
     "how-to/existing-results.md",
@@ -288,6 +291,21 @@ def test_parameters_of_the_pages_are_valid(lab: Lab) -> None:
     found = train.TrainingParamSet & "paramset_desc in ('as in 2019', 'from last year''s network')"
     assert len(found) == 2
     found.delete(safemode=False)
+
+
+@pytest.mark.dlc
+def test_a_check_and_a_description(
+    lab: Lab, trained: Trained, estimated: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, model = lab.pipeline.train, lab.pipeline.model
+    name = trained.model_key["model_name"]
+    names = {"train": train, "model": model}
+    replacements = {"'reaching'": f"'{name}'", "cuda:0": "cpu"}
+    page = run_code(read_code("check.md", replacements), key=trained.key, **names)
+    assert page["report"]
+    assert "problem" not in capsys.readouterr().out
+    run_code(read_code("provenance.md", {'"reaching"': f'"{name}"'}), key=estimated, **names)
+    assert name in capsys.readouterr().out
 
 
 @pytest.mark.dlc

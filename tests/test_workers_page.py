@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def test_the_second_gpu_is_a_service_of_the_schema(tmp_path: Path) -> None:
     file = tmp_path / "compose.second-gpu.yaml"
     file.write_text(block)
     schema = ["--builtin-schema", "vendor.compose-spec"]
-    subprocess.run(["check-jsonschema", *schema, str(file)], check=True, capture_output=True)
+    command = [sys.executable, "-m", "check_jsonschema", *schema, str(file)]
+    subprocess.run(command, check=True, capture_output=True)
     (service,) = yaml.safe_load(block)["services"].values()
     assert (ROOT / "docker" / service["extends"]["file"]).is_file()
 

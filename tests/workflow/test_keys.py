@@ -57,7 +57,7 @@ def test_part_of_a_key_is_enough_where_it_fits_one_row(lab: Lab) -> None:
         ({"recording_id": "1123x"}, ParameterError, "must be a number, and is '1123x'"),
         ({"recordingid": "1"}, ParameterError, "did you mean 'recording_id'"),
         ({"colour": "red"}, ParameterError, "no attribute 'colour'. Choose from subject"),
-        ({"device": "Camera2"}, QueryError, "Add --key recording_id=VALUE"),
+        ({"device": "Camera2", "subject": "mouse1"}, QueryError, "Add --key recording_id=VALUE"),
     ],
 )
 def test_a_key_that_fits_no_row_or_several(

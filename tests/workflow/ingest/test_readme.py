@@ -1,4 +1,4 @@
-"""The README's way from spreadsheets to results, typed as it stands there."""
+"""The way from spreadsheets to results of README and docs, typed as it stands there."""
 
 from __future__ import annotations
 
@@ -35,3 +35,17 @@ def test_from_spreadsheets_to_a_picture(open_shell: Callable[[str], Shell]) -> N
     assert picture.stat().st_size > 10_000
     poses = "from workflow_deeplabcut.pipeline import model; print(len(model.PoseEstimation()))"
     assert shell.python(poses) == "2"
+
+
+@pytest.mark.slow
+def test_the_same_from_python(open_shell: Callable[[str], Shell]) -> None:
+    """But for the training, which the other test does."""
+    shell = open_shell("docs_way_")
+    (shell.folder / "user_data").symlink_to(REPOSITORY / "user_data")
+    page = (REPOSITORY / "docs" / "ingest.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert "\nprocess.run()" in code
+    code = code.replace("process.run()", 'process.run(tables=["RecordingInfo"])')
+    counts = "from workflow_deeplabcut.pipeline import model, train\n"
+    counts += "print(len(train.TrainingTask()), len(model.RecordingInfo()))"
+    assert shell.python(f"{code}\n{counts}").splitlines()[-1] == "1 2"
