@@ -191,9 +191,6 @@ RUN_BELOW = {
 
 
 WITH_TESTS_OF_THEIR_OWN = {
-    "check.md",
-    "ingest.md",
-    "provenance.md",
     "speed.md",
     "speed-inference.md",
     "status.md",
@@ -301,7 +298,7 @@ def test_a_check_and_a_description(
     name = trained.model_key["model_name"]
     names = {"train": train, "model": model}
     replacements = {"'reaching'": f"'{name}'", "cuda:0": "cpu"}
-    page = run_code(read_code("check.md", replacements), key=trained.key, **names)
+    page = run_code(read_code("check.md", replacements), key=trained.training_key, **names)
     assert page["report"]
     assert "problem" not in capsys.readouterr().out
     run_code(read_code("provenance.md", {'"reaching"': f'"{name}"'}), key=estimated, **names)
