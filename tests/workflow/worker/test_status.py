@@ -131,6 +131,29 @@ def test_a_notebook_and_its_progress_are_one(lab: Lab, training: dict[str, Any])
         jobs.complete(table.table_name, table._job_key(training))
 
 
+def test_what_the_one_before_said_is_not_how_far_a_job_is(
+    lab: Lab, training: dict[str, Any]
+) -> None:
+    """Its worker was killed at epoch 3; who took it over still prepares."""
+    table = lab.pipeline.train.ModelTraining()
+    progress, jobs = lab.pipeline.report.TrainingProgress, lab.pipeline.train.schema.jobs
+    with announced(TRAINING, training), show_training("") as update:
+        update(TrainingProgress(3, 4, {}))
+    progress.connection.query(
+        f"UPDATE {progress.full_table_name} SET state='running', pid=pid+1, "
+        "updated_at=updated_at - INTERVAL 90 SECOND WHERE training_id=1015"
+    )
+    assert jobs.reserve(table.table_name, table._job_key(training))
+    try:
+        taken = list_jobs([table], key={"training_id": 1015})
+        (found,) = merge(taken, lab.pipeline.report.list_progress(training))
+        assert (found.pid, found.progress) == (os.getpid(), None)
+    finally:
+        jobs.complete(table.table_name, table._job_key(training))
+    (left,) = merge([], lab.pipeline.report.list_progress(training))
+    assert (left.state, left.pid) == ("silent", os.getpid() + 1)
+
+
 def test_counts_are_kept_while_counting_takes_long(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
