@@ -10,11 +10,16 @@ import sys
 import time
 from pathlib import Path
 
+import datajoint as dj
 import pytest
 
 from element_deeplabcut.errors import SetupError
 from workflow_deeplabcut import cli, heart
 from workflow_deeplabcut.heart import Heart
+from workflow_deeplabcut.paths import get_database_prefix
+from workflow_deeplabcut.worker.heartbeat import Heartbeat
+from workflow_deeplabcut.worker.lease import LeaseStore
+from workflow_deeplabcut.worker.server import Server
 
 from .conftest import Site, until
 
@@ -87,6 +92,20 @@ def test_a_database_that_does_not_answer() -> None:
     assert "has not renewed its lease on Parts a=1 for 61 s" in at_work.diagnose()
     by_a_child = Heart("vm:1:x", 5, 60, job="Parts a=1", renewed_at=None, looked_at=now - 9999)
     assert by_a_child.diagnose() == ""
+
+
+def test_a_lease_that_others_took_is_no_fault_of_the_database(site: Site) -> None:
+    """Its job may go on until its next epoch, which takes longer than a lease."""
+    (key,) = site.add("")
+    leases = LeaseStore(Server(dj.conn(), "vm:1:x"), get_database_prefix(), 0.8)
+    own = Heart("vm:1:x", 5, 0.8)
+    lease = leases.take(site.Parts(), key)
+    with Heartbeat(leases, own) as heartbeat:
+        heartbeat.hold(lease)
+        site.leases.delete_quick()
+        until(lambda: lease.lost)
+        time.sleep(1)
+        assert own.diagnose() == ""
 
 
 def test_half_a_file_is_passed_over(folder: Path) -> None:
