@@ -44,8 +44,8 @@ class Account:
         network: ``deeplabcut`` or ``folded, channels last``.
         precision: Of the network's arithmetic.
         n_left: Frames left to DeepLabCut's own network.
-        difference_px: Largest difference seen between the two networks, on the frames that both
-            computed; None where only one did.
+        difference_px: Largest difference between the two networks on the video's first frames; None
+            where only one was used.
         at_once: Frames that went at once; None for DeepLabCut's own batches.
     """
 
@@ -89,7 +89,10 @@ class FastRunner:
         """Predict the poses of all frames, in their order."""
         import torch
 
-        self.account = Account()
+        # What was found out about one video says nothing of the next, and must not decide about it:
+        # results would depend on what the process did before.
+        self.account, self._portion = Account(), None
+        self._tolerances.clear()
         found: list[Prediction] = []
         frames = iter(images)
         first = next(frames, None)
