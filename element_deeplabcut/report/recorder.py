@@ -6,8 +6,8 @@ never used. The work leaves its latest figures in memory, which costs it a micro
 writes them every `INTERVAL_S`. Every statement has a time limit. What fails is tried again at the
 next round, and said once, at the end.
 
-A row belongs to the attempt that began last: a worker that was paused, or cut off from the database,
-and whose job another one has taken over, finds that attempt there and falls silent.
+A row belongs to the attempt that began last: a worker that was paused, or cut off from the
+database, and whose job another one has taken over, finds that attempt there and falls silent.
 """
 
 from __future__ import annotations

@@ -188,8 +188,8 @@ def _probe_silence(connection: Any) -> None:
         "TCP_KEEPCNT": 3,
         "TCP_USER_TIMEOUT": 1000 * SILENCE_S,  # where data was sent and nobody acknowledges it
     }
-    # Where a system or a sandbox has no such option, or the other end closed just now, a worker works
-    # on without: the next statement finds out.
+    # Where a system or a sandbox has no such option a worker works without; where the connection
+    # has just been closed, the next statement finds out.
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in wanted.items():

@@ -122,6 +122,21 @@ def test_a_folder_of_somebody_else_is_not_trusted(folder: Path) -> None:
         heart.list_hearts()
 
 
+def test_where_all_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container with --read-only and nothing mounted to /tmp."""
+    file = tmp_path / "no folder"
+    file.touch()
+    monkeypatch.setattr(heart.tempfile, "tempdir", None)
+    monkeypatch.setattr(heart.tempfile, "_candidate_tempdir_list", lambda: [str(file)])
+    Heart("vm:1:x", 5, 60).beat()
+    assert cli.main(["health"]) == 1
+    said = capsys.readouterr().err
+    assert "Set TMPDIR to a folder that can be written" in said
+    assert "Traceback" not in said
+
+
 def test_a_worker_works_without_a_folder(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
