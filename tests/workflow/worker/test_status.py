@@ -75,6 +75,20 @@ def test_queue_running_and_errors(site: Site, capsys: pytest.CaptureFixture[str]
     assert "its worker shows no life; the next one takes it over" in text
 
 
+def test_errors_of_jobs_that_are_gone_hide_none_that_waits(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One task was deleted, one computed by a `populate` without reservation, one is still bad."""
+    keys = site.add("bad", "bad", "bad")
+    site.run(site.Parts)
+    site.Parts.insert1({**keys[1], "pid": 1}, allow_direct_insert=True)
+    site.add("", "")
+    (site.Task & keys[0]).delete_quick()
+    text = run_status(capsys, *PIPELINE, "--table", "Parts")
+    # waiting, waiting for the next try, taken, failed, done
+    assert find_line(text, "Parts")[1:] == ["2", "0", "0", "3", "1"]
+
+
 def test_an_empty_pipeline(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     text = run_status(capsys, *PIPELINE, "--table", "Plain")
     assert find_line(text, "Plain") == ["Plain", *["0"] * 5]
