@@ -147,7 +147,6 @@ class FastRunner:
             self.account.network = "folded, channels last"
             self.account.precision = self._precision
             self.account.difference_px = tolerance.difference_px
-            self.account.at_once = self.batch_size
         return tolerance
 
     def _compare(self, frames: Sequence[Frame]) -> network.Tolerance | None:
@@ -164,6 +163,7 @@ class FastRunner:
 
     def _launch(self, frames: Sequence[Frame], tolerance: network.Tolerance) -> _Launched:
         maps = self._forward(self._to_device(frames))
+        self.account.at_once = min(self._portion or self.batch_size, self.batch_size)
         poses = network.read_poses(self._own.model, maps)
         doubts = None
         if tolerance.margin >= 0:

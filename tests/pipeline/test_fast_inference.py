@@ -336,8 +336,9 @@ def test_a_gpu_that_is_too_small_gets_smaller_portions(
         return forward
 
     monkeypatch.setattr(pytorch_runner.network, "make_fast", make_small)
-    ours, _ = runs.ours(bundle, videos[0])
+    ours, found = runs.ours(bundle, videos[0])
     assert max(sizes[5:]) <= 3
+    assert found.conditions["at_once"] == 2  # 8, 4, then what fits
     assert distance(ours, runs.theirs(bundle, videos[0])) <= BOUND_PX
 
 
