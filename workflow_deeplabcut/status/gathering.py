@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -158,6 +159,6 @@ def _to_plain(value: Any) -> Any:
         return {str(name): _to_plain(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_to_plain(entry) for entry in value]
-    if isinstance(value, float) and value != value:
-        return None  # JSON knows no NaN
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON knows neither NaN nor infinity, which a loss may be
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -128,6 +128,20 @@ def test_progress_of_a_populate_without_reservation(
     assert set(plain) == {"at", "queues", "running", "throughput", "hours", "errors", "n_errors"}
 
 
+@pytest.mark.parametrize("loss", [float("inf"), float("nan")])
+def test_a_loss_that_diverged_is_no_broken_json(
+    lab: Lab, training: dict[str, Any], capsys: pytest.CaptureFixture[str], loss: float
+) -> None:
+    with announced(TRAINING, training), show_training("") as update:
+        update(TrainingProgress(1, 4, {LOSS: loss}))
+        until(lambda: lab.pipeline.report.list_progress(training, states=["running"]), 20)
+        until(lambda: lab.pipeline.report.list_progress(training)[0].metrics, 20)
+        text = run_status(capsys, "--table", "ModelTraining", "--json")
+    plain = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    (running,) = [job for job in plain["running"] if job["key"]["training_id"] == 1015]
+    assert running["progress"]["metrics"] == {LOSS: None}
+
+
 def test_a_notebook_and_its_progress_are_one(lab: Lab, training: dict[str, Any]) -> None:
     """`populate(reserve_jobs=True)` reserves without a lease: what it says of itself counts."""
     table = lab.pipeline.train.ModelTraining()
