@@ -13,7 +13,7 @@ import pytest
 from element_deeplabcut.report import progress as tables
 from element_deeplabcut.report import recorder
 from workflow_deeplabcut.status import gather_status
-from workflow_deeplabcut.worker import run_worker
+from workflow_deeplabcut.worker import list_jobs, run_worker
 
 from ...conftest import TRAINING_PARAMS, Lab
 from .conftest import WorkerProcess, until
@@ -55,6 +55,8 @@ def test_a_killed_worker_is_seen_and_its_training_finished(
         assert job.state in ("running", "expired")  # its lease says whether somebody may take it
         assert job.progress == progress or job.progress.state == "silent"
 
+    # Until then its job is believed to be in living hands, and a worker finds nothing to do.
+    until(lambda: [job.state for job in list_jobs([table], key=key)] == ["expired"])
     run_worker([table], restrictions=[key], stop_when_idle=True, lease=2, poll_interval=0.1)
 
     assert (table & key).fetch1("latest_snapshot") == 3
