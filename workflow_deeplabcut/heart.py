@@ -125,8 +125,9 @@ def find_folder() -> Path:
     Raises:
         SetupError: It belongs to somebody else, or cannot be made.
     """
-    folder = Path(tempfile.gettempdir()) / f"workflow-deeplabcut-{os.geteuid()}"
+    folder = Path(f"workflow-deeplabcut-{os.geteuid()}")
     try:
+        folder = Path(tempfile.gettempdir()) / folder  # raises where all is read-only
         folder.mkdir(mode=0o700, exist_ok=True)
         is_ours = folder.stat().st_uid == os.geteuid() and not folder.is_symlink()
     except OSError as error:

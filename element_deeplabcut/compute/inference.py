@@ -274,7 +274,7 @@ def _analyze_files(
 def _merge(conditions: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Say of all files of a recording how they were computed.
 
-    A network that does for one does for all of the same size; what differs is counted or listed.
+    What differs is counted or listed; of differences the largest one counts.
     """
     merged: dict[str, Any] = {}
     for name in conditions[0] if conditions else ():
@@ -282,6 +282,8 @@ def _merge(conditions: list[Mapping[str, Any]]) -> dict[str, Any]:
         distinct = list(dict.fromkeys(values))
         if name == "n_left":
             merged[name] = sum(value or 0 for value in values)
+        elif name == "difference_px":
+            merged[name] = max((value for value in values if value is not None), default=None)
         else:
             merged[name] = distinct[0] if len(distinct) == 1 else distinct
     return merged

@@ -4,7 +4,7 @@ Both leave the mathematics as it is and change the order of the sums, hence the 
 float32. Two things follow for poses, and both are dealt with, not hoped for:
 
 1. Where the network is sure, the pose moves by some 1e-5 px. How much it does is measured against
-   DeepLabCut's own network on the first frames of each size, and above the bound
+   DeepLabCut's own network on the first frames of each video, and above the bound
    (`BOUND_PX`) the fast network is not used.
 2. DeepLabCut takes the cell of the heat map with the highest score and refines the position from
    there. Where two cells are level within rounding, the last bits decide which, and the pose may

@@ -44,8 +44,8 @@ class Account:
         network: ``deeplabcut`` or ``folded, channels last``.
         precision: Of the network's arithmetic.
         n_left: Frames left to DeepLabCut's own network.
-        difference_px: Largest difference seen between the two networks, on the frames that both
-            computed; None where only one did.
+        difference_px: Largest difference between the two networks on the video's first frames; None
+            where only one was used.
         at_once: Frames that went at once; None for DeepLabCut's own batches.
     """
 
@@ -89,7 +89,10 @@ class FastRunner:
         """Predict the poses of all frames, in their order."""
         import torch
 
-        self.account = Account()
+        # What was found out about one video says nothing of the next, and must not decide about it:
+        # results would depend on what the process did before.
+        self.account, self._portion = Account(), None
+        self._tolerances.clear()
         found: list[Prediction] = []
         frames = iter(images)
         first = next(frames, None)
@@ -144,7 +147,6 @@ class FastRunner:
             self.account.network = "folded, channels last"
             self.account.precision = self._precision
             self.account.difference_px = tolerance.difference_px
-            self.account.at_once = self.batch_size
         return tolerance
 
     def _compare(self, frames: Sequence[Frame]) -> network.Tolerance | None:
@@ -161,6 +163,7 @@ class FastRunner:
 
     def _launch(self, frames: Sequence[Frame], tolerance: network.Tolerance) -> _Launched:
         maps = self._forward(self._to_device(frames))
+        self.account.at_once = min(self._portion or self.batch_size, self.batch_size)
         poses = network.read_poses(self._own.model, maps)
         doubts = None
         if tolerance.margin >= 0:

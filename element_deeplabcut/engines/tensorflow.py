@@ -33,6 +33,7 @@ from .base import (
     Video,
 )
 from .containment import contained
+from .forks import claim_tensorflow
 from .frames import counted_frames, upright_frames
 from .loaded import MODELS
 from .messages import explained
@@ -88,8 +89,10 @@ def _fresh_graph(device: str) -> Iterator[None]:
     """Give DeepLabCut an empty graph on a device, and leave none behind.
 
     Raises:
-        EngineError: The process computes on another device already, which TensorFlow cannot change.
+        EngineError: The process computes on another device already, which TensorFlow cannot change,
+            or was forked from one that has computed.
     """
+    claim_tensorflow()
     import tensorflow as tf
 
     MODELS.release()  # PyTorch's, on the same GPU

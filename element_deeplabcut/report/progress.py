@@ -174,8 +174,8 @@ def list_progress(
     found = []
     for table, result in _list_tables():
         rows = _fetch(table & _choose(restriction, table) & wanted, limit)
-        running = [_pick_key(table, row) for row in rows if row["state"] == "running"]
-        recorded = (result & running).fetch("KEY") if running else []
+        unfinished = [_pick_key(table, row) for row in rows if row["state"] != "finished"]
+        recorded = (result & unfinished).fetch("KEY") if unfinished else []
         found += [_describe(table, result, row, recorded) for row in rows]
     shown = [progress for progress in found if not states or progress.state in states]
     return sorted(shown, key=lambda progress: progress.age)
@@ -214,8 +214,10 @@ def _describe(
     table: Any, result: Any, row: dict[str, Any], recorded: Sequence[dict[str, Any]]
 ) -> Progress:
     key, state, age = _pick_key(table, row), row["state"], float(row["age"])
-    if state == "running" and key in recorded:
-        state = "finished"  # its last word was lost with the database, or with its process
+    if state != "finished" and key in recorded:
+        # Its last word was lost with the database, or with its process; or a later attempt was
+        # where nothing is recorded of progress, and is what counts.
+        state, row = "finished", {**row, "message": "", "seconds_left": None}
     elif state == "running" and age > SILENT_AFTER_S:
         state = "silent"
     is_training = "epoch" in row

@@ -6,8 +6,8 @@ never used. The work leaves its latest figures in memory, which costs it a micro
 writes them every `INTERVAL_S`. Every statement has a time limit. What fails is tried again at the
 next round, and said once, at the end.
 
-A row belongs to the attempt that wrote it last with a beginning: a worker that was paused, and
-whose job another one has taken over, finds another attempt's name there and falls silent.
+A row belongs to the attempt that began last: a worker that was paused, or cut off from the
+database, and whose job another one has taken over, finds that attempt there and falls silent.
 """
 
 from __future__ import annotations
@@ -117,6 +117,11 @@ class Standing:
         if not self._has_moved:
             # Until the first step, models are built and libraries imported.
             self._has_moved, self._first = True, (self._moved_at, done)
+
+    @property
+    def elapsed(self) -> float:
+        """Time since the work began, s."""
+        return time.perf_counter() - self._origin[0]
 
     @property
     def per_s(self) -> float | None:
@@ -278,12 +283,11 @@ class Recorder:
                 self._settle(*outcome)
             return
         row = self._build_row(self._standing, *(outcome or ("running", "")))
-        if not self._is_there:
-            self._insert(row)
-            self._is_there = True
-        elif not self._update(row):
-            self._find_out_why()
-            self._insert(row)
+        if self._is_there and self._update(row):
+            return
+        self._make_way()
+        self._insert(row, self._standing.elapsed)
+        self._is_there = True
 
     def _build_row(self, standing: Standing, state: str, message: str) -> dict[str, Any]:
         return {
@@ -298,16 +302,16 @@ class Recorder:
             "attempt": self._attempt,
         }
 
-    def _insert(self, row: Mapping[str, Any]) -> None:
+    def _insert(self, row: Mapping[str, Any], elapsed: float) -> None:
         values = {**self._key, **row}
         columns = ", ".join(f"`{name}`" for name in values)
         places = ", ".join(["%s"] * len(values))
         changes = ", ".join(f"`{name}`=VALUES(`{name}`)" for name in row)
         self._execute(
             f"INSERT INTO {self._target.name} ({columns}, started_at, updated_at) "
-            f"VALUES ({places}, {_NOW}, {_NOW}) ON DUPLICATE KEY UPDATE {changes}, "
-            "started_at=VALUES(started_at), updated_at=VALUES(updated_at)",
-            *values.values(),
+            f"VALUES ({places}, {_NOW} - INTERVAL %s MICROSECOND, {_NOW}) ON DUPLICATE KEY UPDATE "
+            f"{changes}, started_at=VALUES(started_at), updated_at=VALUES(updated_at)",
+            *(*values.values(), int(elapsed * 1e6)),
         )
 
     def _update(self, row: Mapping[str, Any]) -> int:
@@ -318,11 +322,18 @@ class Recorder:
             *(*row.values(), *self._key.values(), self._attempt),
         )
 
-    def _find_out_why(self) -> None:
-        """Make sure that the row was deleted, and is not another attempt's by now."""
-        if self._execute(
-            f"SELECT 1 FROM {self._target.name} WHERE {self._this_row()}",
-            *self._key.values(),
+    def _make_way(self) -> None:
+        """Insist that no attempt has a row there which began later than this one.
+
+        This one's may have been deleted, or could not be written until now.
+
+        Raises:
+            _GivenUpError: There is such a row.
+        """
+        if self._standing is not None and self._execute(
+            f"SELECT 1 FROM {self._target.name} WHERE {self._this_row()} AND attempt<>%s "
+            f"AND started_at > {_NOW} - INTERVAL %s MICROSECOND",
+            *(*self._key.values(), self._attempt, int(self._standing.elapsed * 1e6)),
         ):
             raise _GivenUpError
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from element_deeplabcut.compute import training
+from element_deeplabcut.connections import connect_plainly
 from element_deeplabcut.engines.base import TrainingProgress
 from element_deeplabcut.errors import ParameterError, Stopped, VideoError
 from element_deeplabcut.progress import TRAINING, announced, show_frames, show_training
@@ -22,7 +23,7 @@ from element_deeplabcut.readers.learning_curve import LEARNING_RATE, LOSS, read_
 from element_deeplabcut.report import recorder
 from workflow_deeplabcut import database
 
-from ..conftest import TENSORFLOW_PARAMS, TRAINING_PARAMS, Lab
+from ..conftest import TENSORFLOW_PARAMS, TRAINING_PARAMS, Lab, Trained
 
 QUICK = {**TRAINING_PARAMS, "epochs": 2, "save_epochs": 1}
 
@@ -247,6 +248,53 @@ def test_another_attempt_takes_the_row_over(lab: Lab, task: dict[str, Any], ofte
         time.sleep(0.3)
     row = row_of(lab, task)
     assert (row["device"], row["epoch"], row["state"]) == ("second", 7, "finished")
+
+
+@pytest.mark.slow
+def test_an_attempt_that_could_not_write_leaves_the_row_of_a_later_one_alone(
+    lab: Lab, task: dict[str, Any]
+) -> None:
+    """A worker cut off from the database as it began; by its return another one has the job."""
+    table = lab.pipeline.report.TrainingProgress
+    blocking = connect_plainly(table.connection)
+
+    def work() -> None:
+        with announced(TRAINING, task), show_training("", "pytorch", 0, "first"):
+            time.sleep(recorder._TIMEOUT_S + 0.5)  # its first row has failed
+            blocking.close()
+            with announced(TRAINING, task), show_training("", "pytorch", 0, "second") as other:
+                other(TrainingProgress(7, 10, {}))
+            raise Stopped("another worker has it")
+
+    with blocking.cursor() as cursor:
+        cursor.execute(f"LOCK TABLES {table.full_table_name} WRITE")
+    with pytest.raises(Stopped):
+        work()
+    until(lambda: not threads())
+    row = row_of(lab, task)
+    assert (row["device"], row["epoch"], row["state"]) == ("second", 7, "finished")
+
+
+@pytest.mark.dlc
+def test_what_is_recorded_is_finished_whatever_an_attempt_said(lab: Lab, trained: Trained) -> None:
+    """The attempt that did it may have been where no progress is recorded."""
+    report, key = lab.pipeline.report, trained.training_key
+    before = (report.TrainingProgress & key).fetch(as_dict=True)
+
+    def fail() -> None:
+        with announced(TRAINING, key), show_training(""):
+            raise VideoError("'a.mp4' is damaged.")
+
+    try:
+        with pytest.raises(VideoError):
+            fail()
+        assert row_of(lab, key)["state"] == "failed"
+        (progress,) = report.list_progress(key)
+        assert (progress.state, progress.message) == ("finished", "")
+        assert not report.list_progress(key, states=["failed"])
+    finally:
+        (report.TrainingProgress & key).delete(safemode=False)
+        report.TrainingProgress.insert(before)
 
 
 # --- tasks come first -----------------------------------------------------------------------------

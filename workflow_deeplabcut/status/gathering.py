@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,12 +121,17 @@ def gather_status(
 def merge(jobs: Iterable[Job], progress: Iterable[Progress]) -> list[Running]:
     """Bring together what is said of jobs, and what they say of themselves.
 
-    A ``populate`` without reservation says only how far it is.
+    A ``populate`` without reservation says only how far it is. What somebody else said who had the
+    job before, and shows no life, is not how far it is now.
     """
     by_key = {_identify(found.table, found.key): found for found in progress}
     running = []
     for job in jobs:
-        found = by_key.pop(_identify(job.table, job.key), None)
+        found = by_key.get(_identify(job.table, job.key))
+        is_theirs = found is not None and (found.host, found.pid) == (job.host, job.pid)
+        if found is not None and (is_theirs or found.state == "silent"):
+            del by_key[_identify(job.table, job.key)]
+        found = found if is_theirs else None
         state = job.state
         if found is not None and state == "reserved":
             state = found.state  # a notebook that shows life
@@ -153,6 +159,6 @@ def _to_plain(value: Any) -> Any:
         return {str(name): _to_plain(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_to_plain(entry) for entry in value]
-    if isinstance(value, float) and value != value:
-        return None  # JSON knows no NaN
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON knows neither NaN nor infinity, which a loss may be
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

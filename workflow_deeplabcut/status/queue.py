@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from datajoint.autopopulate import AutoPopulate
+from datajoint.blob import unpack
 
+from element_deeplabcut.tables import read_job_key
+
+from ..worker.lease import jobs_of
 from ..worker.listing import count_jobs
 
 _SHARE = 0.1
 """Part of its time that a watching screen may let the server count: long queues take a while."""
+
+_ERRORS_AT_MOST = 500
+"""Errors of a table whose keys are looked at."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +67,36 @@ def count_queue(table: Any) -> Queue:
     """Count one table's jobs."""
     counts = count_jobs(table)
     recorded = _count(table, f"SELECT COUNT(*) FROM {table.target.full_table_name}")
-    busy = sum(counts.values())
+    set_aside = counts["error"] + counts["ignore"]
+    if set_aside:
+        set_aside -= _count_outdated(table)
+    busy = counts["reserved"] + counts["waiting"] + set_aside
     return Queue(
         table=type(table).__name__,
         recorded=recorded,
-        # An error may be of a task that was deleted since.
         waiting=max(_count_open(table, recorded) - busy, 0),
         retrying=counts["waiting"],
         taken=counts["reserved"],
         failed=counts["error"],
         ignored=counts["ignore"],
     )
+
+
+def _count_outdated(table: Any) -> int:
+    """Errors of jobs that are not to be done any more: deleted since, or computed all the same.
+
+    Where there are thousands of errors they are not read; then all of them count as current.
+    """
+    rows = table.connection.query(
+        f"SELECT `key` FROM {jobs_of(table)} WHERE table_name=%s AND status IN ('error', 'ignore') "
+        f"AND `key` IS NOT NULL LIMIT {_ERRORS_AT_MOST + 1}",
+        args=(table.table_name,),
+    ).fetchall()
+    if len(rows) > _ERRORS_AT_MOST:
+        return 0
+    keys = [read_job_key(unpack(blob)) for (blob,) in rows]
+    there = (table._jobs_to_do([]) & keys).fetch("KEY") if keys else []
+    return len(keys) - len(there) + (len(table.target & there) if there else 0)
 
 
 def _count_open(table: Any, recorded: int) -> int:

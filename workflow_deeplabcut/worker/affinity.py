@@ -32,7 +32,8 @@ class Affinity:
     def pop(self, keys: deque[dict[str, Any]]) -> dict[str, Any]:
         """Take the next key out of a batch that is not empty."""
         if self._model is None or keys[0].get(MODEL) == self._model:
-            self._n_out_of_turn = 0
+            # Nobody was passed over, but those who were before have not had their turn either: in
+            # long queues batches are shuffled, and the first key is this model's by chance.
             return keys.popleft()
         if self._n_out_of_turn < IN_A_ROW:
             for index, key in enumerate(keys):

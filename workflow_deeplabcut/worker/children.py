@@ -18,6 +18,8 @@ from typing import Any
 
 import datajoint as dj
 
+from element_deeplabcut.engines.loaded import MODELS
+
 from .engines import find_engine, has_gpu
 from .options import WorkerOptions
 from .signals import StopRequest
@@ -49,6 +51,7 @@ class ChildWorkers:
     def run(self, table: Any, key: Mapping[str, Any]) -> bool:
         """Let a child do a job, and wait for it; whether it ended in order."""
         logger.info("leaving %s to a process of its own", show_job(table, key))
+        MODELS.release()  # this process waits; the GPU's memory is the child's
         command = child_command(table, key, self._options, find_engine(table, key))
         # A session of its own: a Ctrl-C is passed on once, and not twice.
         with subprocess.Popen(

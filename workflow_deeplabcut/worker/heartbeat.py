@@ -67,6 +67,7 @@ class Heartbeat:
             # A job that has just been recorded has no lease either: that is not a loss.
             if not renewed and lease is self._lease:
                 lease.lost = True
+                self._heart.renewed_at = None  # nor will it be: others have the job
         self._disconnect()
 
     def _renew(self, lease: HeldLease) -> bool:

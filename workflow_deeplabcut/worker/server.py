@@ -182,16 +182,20 @@ def _probe_silence(connection: Any) -> None:
     end = getattr(connection, "_sock", None)
     if not isinstance(end, socket.socket) or end.family == socket.AF_UNIX:
         return
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     wanted = {
         "TCP_KEEPIDLE": SILENCE_S // 2,  # then three probes
         "TCP_KEEPINTVL": max(SILENCE_S // 6, 1),
         "TCP_KEEPCNT": 3,
         "TCP_USER_TIMEOUT": 1000 * SILENCE_S,  # where data was sent and nobody acknowledges it
     }
+    # Where a system or a sandbox has no such option a worker works without; where the connection
+    # has just been closed, the next statement finds out.
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in wanted.items():
         if hasattr(socket, name):  # the last is Linux's
-            end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+            with contextlib.suppress(OSError):
+                end.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _lock_name(owner: str) -> str:

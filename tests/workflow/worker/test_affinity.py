@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections import deque
 
 from hypothesis import given
@@ -45,6 +47,22 @@ def test_an_endless_supply_of_one_model_does_not_starve_another():
         batch.append({"recording_id": 100 + turn, "model_name": "a"})
     assert key["model_name"] == "b"
     assert turn == IN_A_ROW
+
+
+def test_shuffled_batches_of_an_endless_supply_starve_nobody():
+    """A long queue: each job takes so long that a batch is read anew, and each one is shuffled."""
+    chance, affinity = random.Random(5), Affinity()
+    affinity.remember({"model_name": "a"})
+    taken = []
+    for _ in range(400):
+        names = list("a" * 30 + "b" * 20)
+        chance.shuffle(names)
+        key = affinity.pop(keys(names))
+        affinity.remember(key)
+        taken.append(key["model_name"])
+    assert taken.count("b") > 100
+    switches = sum(one != other for one, other in itertools.pairwise(taken))
+    assert switches <= 400 // IN_A_ROW
 
 
 def test_keys_without_a_model_are_taken_in_turn():

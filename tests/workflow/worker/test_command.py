@@ -13,9 +13,11 @@ from typing import Any
 import datajoint as dj
 import pytest
 
+from element_deeplabcut.engines.loaded import MODELS
 from workflow_deeplabcut import cli
-from workflow_deeplabcut.worker.children import child_command
+from workflow_deeplabcut.worker.children import ChildWorkers, child_command
 from workflow_deeplabcut.worker.options import WorkerOptions
+from workflow_deeplabcut.worker.signals import StopRequest
 
 from . import scripted
 from .conftest import Site, until
@@ -70,6 +72,16 @@ def test_a_job_in_a_process_of_its_own(site: Site, tmp_path: Path) -> None:
     _, log = process.communicate(json.dumps(settings, default=str), timeout=60)
     assert process.returncode == 0, log
     assert list(site.Parts.fetch("KEY")) == [first]
+
+
+def test_a_worker_that_waits_for_its_child_leaves_it_the_memory(site: Site) -> None:
+    """A model that is kept on a small GPU would leave the other engine too little."""
+    (key,) = site.add("")
+    with MODELS.lend("a model", object):
+        pass
+    # What becomes of the child, whose table knows no engine, does not matter here.
+    ChildWorkers(WorkerOptions(pipeline=scripted.__name__), StopRequest(1)).run(site.Parts(), key)
+    assert len(MODELS) == 0
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,16 @@ import sys
 import time
 from pathlib import Path
 
+import datajoint as dj
 import pytest
 
 from element_deeplabcut.errors import SetupError
 from workflow_deeplabcut import cli, heart
 from workflow_deeplabcut.heart import Heart
+from workflow_deeplabcut.paths import get_database_prefix
+from workflow_deeplabcut.worker.heartbeat import Heartbeat
+from workflow_deeplabcut.worker.lease import LeaseStore
+from workflow_deeplabcut.worker.server import Server
 
 from .conftest import Site, until
 
@@ -89,6 +94,20 @@ def test_a_database_that_does_not_answer() -> None:
     assert by_a_child.diagnose() == ""
 
 
+def test_a_lease_that_others_took_is_no_fault_of_the_database(site: Site) -> None:
+    """Its job may go on until its next epoch, which takes longer than a lease."""
+    (key,) = site.add("")
+    leases = LeaseStore(Server(dj.conn(), "vm:1:x"), get_database_prefix(), 0.8)
+    own = Heart("vm:1:x", 5, 0.8)
+    lease = leases.take(site.Parts(), key)
+    with Heartbeat(leases, own) as heartbeat:
+        heartbeat.hold(lease)
+        site.leases.delete_quick()
+        until(lambda: lease.lost)
+        time.sleep(1)
+        assert own.diagnose() == ""
+
+
 def test_half_a_file_is_passed_over(folder: Path) -> None:
     Heart("vm:1:x", 5, 60).beat()
     (folder / "1.json").write_text('{"name": "vm')
@@ -101,6 +120,21 @@ def test_a_folder_of_somebody_else_is_not_trusted(folder: Path) -> None:
     os.chown(folder, 12345, 12345)
     with pytest.raises(SetupError, match="belongs to another user"):
         heart.list_hearts()
+
+
+def test_where_all_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a container with --read-only and nothing mounted to /tmp."""
+    file = tmp_path / "no folder"
+    file.touch()
+    monkeypatch.setattr(heart.tempfile, "tempdir", None)
+    monkeypatch.setattr(heart.tempfile, "_candidate_tempdir_list", lambda: [str(file)])
+    Heart("vm:1:x", 5, 60).beat()
+    assert cli.main(["health"]) == 1
+    said = capsys.readouterr().err
+    assert "Set TMPDIR to a folder that can be written" in said
+    assert "Traceback" not in said
 
 
 def test_a_worker_works_without_a_folder(

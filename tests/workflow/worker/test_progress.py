@@ -55,6 +55,7 @@ def test_a_killed_worker_is_seen_and_its_training_finished(
         assert job.state in ("running", "expired")  # its lease says whether somebody may take it
         assert job.progress == progress or job.progress.state == "silent"
 
+    # Until then its job is believed to be in living hands, and a worker finds nothing to do.
     until(lambda: [job.state for job in list_jobs([table], key=key)] == ["expired"])
     run_worker([table], restrictions=[key], stop_when_idle=True, lease=2, poll_interval=0.1)
 

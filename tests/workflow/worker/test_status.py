@@ -75,6 +75,20 @@ def test_queue_running_and_errors(site: Site, capsys: pytest.CaptureFixture[str]
     assert "its worker shows no life; the next one takes it over" in text
 
 
+def test_errors_of_jobs_that_are_gone_hide_none_that_waits(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One task was deleted, one computed by a `populate` without reservation, one is still bad."""
+    keys = site.add("bad", "bad", "bad")
+    site.run(site.Parts)
+    site.Parts.insert1({**keys[1], "pid": 1}, allow_direct_insert=True)
+    site.add("", "")
+    (site.Task & keys[0]).delete_quick()
+    text = run_status(capsys, *PIPELINE, "--table", "Parts")
+    # waiting, waiting for the next try, taken, failed, done
+    assert find_line(text, "Parts")[1:] == ["2", "0", "0", "3", "1"]
+
+
 def test_an_empty_pipeline(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     text = run_status(capsys, *PIPELINE, "--table", "Plain")
     assert find_line(text, "Plain") == ["Plain", *["0"] * 5]
@@ -114,6 +128,20 @@ def test_progress_of_a_populate_without_reservation(
     assert set(plain) == {"at", "queues", "running", "throughput", "hours", "errors", "n_errors"}
 
 
+@pytest.mark.parametrize("loss", [float("inf"), float("nan")])
+def test_a_loss_that_diverged_is_no_broken_json(
+    lab: Lab, training: dict[str, Any], capsys: pytest.CaptureFixture[str], loss: float
+) -> None:
+    with announced(TRAINING, training), show_training("") as update:
+        update(TrainingProgress(1, 4, {LOSS: loss}))
+        until(lambda: lab.pipeline.report.list_progress(training, states=["running"]), 20)
+        until(lambda: lab.pipeline.report.list_progress(training)[0].metrics, 20)
+        text = run_status(capsys, "--table", "ModelTraining", "--json")
+    plain = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    (running,) = [job for job in plain["running"] if job["key"]["training_id"] == 1015]
+    assert running["progress"]["metrics"] == {LOSS: None}
+
+
 def test_a_notebook_and_its_progress_are_one(lab: Lab, training: dict[str, Any]) -> None:
     """`populate(reserve_jobs=True)` reserves without a lease: what it says of itself counts."""
     table = lab.pipeline.train.ModelTraining()
@@ -129,6 +157,29 @@ def test_a_notebook_and_its_progress_are_one(lab: Lab, training: dict[str, Any])
         assert found.progress is not None
     finally:
         jobs.complete(table.table_name, table._job_key(training))
+
+
+def test_what_the_one_before_said_is_not_how_far_a_job_is(
+    lab: Lab, training: dict[str, Any]
+) -> None:
+    """Its worker was killed at epoch 3; who took it over still prepares."""
+    table = lab.pipeline.train.ModelTraining()
+    progress, jobs = lab.pipeline.report.TrainingProgress, lab.pipeline.train.schema.jobs
+    with announced(TRAINING, training), show_training("") as update:
+        update(TrainingProgress(3, 4, {}))
+    progress.connection.query(
+        f"UPDATE {progress.full_table_name} SET state='running', pid=pid+1, "
+        "updated_at=updated_at - INTERVAL 90 SECOND WHERE training_id=1015"
+    )
+    assert jobs.reserve(table.table_name, table._job_key(training))
+    try:
+        taken = list_jobs([table], key={"training_id": 1015})
+        (found,) = merge(taken, lab.pipeline.report.list_progress(training))
+        assert (found.pid, found.progress) == (os.getpid(), None)
+    finally:
+        jobs.complete(table.table_name, table._job_key(training))
+    (left,) = merge([], lab.pipeline.report.list_progress(training))
+    assert (left.state, left.pid) == ("silent", os.getpid() + 1)
 
 
 def test_counts_are_kept_while_counting_takes_long(
