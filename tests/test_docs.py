@@ -25,6 +25,5 @@ def test_the_list_of_errors_holds_those_of_both_packages() -> None:
     assert {"IngestError", "NoTlsError", "ParameterError"} <= set(kinds)
     found = {(kind, sentence) for kind, sentence, _ in list_errors.find_sentences(kinds)}
     of_files = [said for kind, said in found if kind == "IngestError"]
-    assert any(said.endswith("says the same as line ‹line›. Remove one of the two.")
-               for said in of_files)  # fmt: skip
+    assert any(said.startswith("says the same as line ") for said in of_files)
     assert any(kind == "NoTlsError" for kind, _ in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import datajoint as dj
 import pytest
 
 from element_deeplabcut.errors import DatabaseError, ParameterError, QueryError
@@ -99,6 +100,14 @@ def test_the_number_of_queries_does_not_grow(
         bulk.queue_inference("bulk-b", restriction, verbose=False)
         numbers.append(len(asked))
     assert numbers[0] == numbers[1]
+
+
+def test_who_only_looks_creates_no_schema(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_PREFIX", "bulk_unused_")
+    assert bulk.list_queued() == []
+    with pytest.raises(ParameterError, match="There is no batch 7 to take back. There are: none"):
+        bulk.undo(7)
+    assert "bulk_unused_queue" not in dj.list_schemas(lab.pipeline.model.schema.connection)
 
 
 def test_trainings(lab: Lab) -> None:

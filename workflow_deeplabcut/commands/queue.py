@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from element_deeplabcut.errors import ParameterError
 
+from .keys import add_restriction, read_key
+
 if TYPE_CHECKING:  # the other subcommands need no schemas
     from ..bulk import QueuePlan
 
@@ -43,10 +45,7 @@ def add_parser(commands: Any) -> None:
         epilog='example: workflow-deeplabcut queue inference "mouse top view" --yes',
     )
     inference.add_argument("model", metavar="MODEL", help="name of the model")
-    inference.add_argument(
-        "--restrict", action="append", default=[], metavar="NAME=VALUE",
-        help="only recordings with this value, may be repeated",
-    )  # fmt: skip
+    add_restriction(inference, "only recordings with this value")
     inference.add_argument(
         "--params", metavar="JSON", help="parameters of the analysis, for instance "
         "'{\"batch_size\": 8}'",
@@ -104,7 +103,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _queue_inference(options: argparse.Namespace) -> int:
     from .. import bulk
-    from .keys import read_key
 
     params = _read_params(options.params)
     restriction = read_key(options.restrict) or None

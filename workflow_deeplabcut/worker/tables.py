@@ -10,7 +10,7 @@ from typing import Any
 
 import datajoint as dj
 
-from element_deeplabcut.errors import SetupError
+from element_deeplabcut.errors import ParameterError, SetupError
 
 from ..configuration.login import use_configured_database
 
@@ -111,6 +111,28 @@ def _rank(table: Any) -> int:
     names: Sequence[str] = _USUAL_ORDER
     # A lab's own table comes before the trainings, unless the lab says otherwise.
     return names.index(table.__name__) if table.__name__ in names else len(names) - 1
+
+
+def check_restrictions(tables: Iterable[Any], restrictions: Iterable[Any]) -> None:
+    """Insist that some table has each name: DataJoint passes over a name that a table has not.
+
+    Args:
+        tables: Computed tables.
+        restrictions: Of their jobs; only dictionaries are looked at.
+
+    Raises:
+        ParameterError: None of the tables has such an attribute, so all jobs would be taken.
+    """
+    sources = [table().key_source for table in tables]
+    known = {name for source in sources for name in source.heading.names}
+    for restriction in restrictions:
+        names = [*restriction] if isinstance(restriction, Mapping) else []
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ParameterError(
+                f"No table has an attribute '{unknown[0]}' to choose jobs by; choose from "
+                f"{', '.join(sorted({name for source in sources for name in source.primary_key}))}."
+            )
 
 
 def show_job(table: Any, key: Mapping[str, Any]) -> str:

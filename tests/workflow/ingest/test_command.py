@@ -48,7 +48,19 @@ def test_the_example_files(open_shell: Callable[[str], Shell], user_data: Path) 
     assert untrained.code == 1
     assert "model_model.csv, line 3, column config_relative_path: The project" in untrained.err
     assert "has no trained shuffle 1" in untrained.err
+    assert "leave this file out (--skip model" in untrained.err
     assert shell.python(COUNTS) == str([0] * 9)
+
+    shell.environment["DLC_ROOT_DATA_DIR"] = "/not/mounted/on/this/laptop"
+    without = ("ingest", "user_data", "--skip", "model")
+    for arguments, advice in (
+        ((), "--unchecked-files"),
+        (("--unchecked-files",), "leave it empty"),
+    ):
+        laptop = shell(*without, *arguments)
+        assert laptop.code == 1
+        assert advice in laptop.err
+    del shell.environment["DLC_ROOT_DATA_DIR"]
 
     done = shell("ingest", "user_data", "--skip", "model")
     assert done.out == tried.out.replace("would be inserted", "inserted")
