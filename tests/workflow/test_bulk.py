@@ -191,6 +191,7 @@ class _Terminal:
             ["inference", "bulk-a", "--restrict", "animal=1"],
             "Recordings have no attribute 'animal'",
         ),
+        (["inference", "bulk-a", "--restrict", "recording_id=1x"], "must be a number, and is '1x'"),
         (["inference", "bulk-a", "--restrict", "recording_id=-1"], "There is no such recording"),
         (["inference", "bulk-a", "--params", '{"shuffle": 1}'], "the model's own row says it"),
         (["inference", "bulk-a", "--params", "shuffle"], "--params is no JSON"),

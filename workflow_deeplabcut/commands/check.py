@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from .keys import add_restriction, read_key
+from .keys import add_restriction, read_key, restrict
 
 _EXAMPLES = """examples:
   workflow-deeplabcut check                                     every queued task
@@ -96,5 +96,5 @@ def _list_queues(names: Any, key: dict[str, str]) -> dict[str, Any]:
         raise ParameterError(
             f"No table of tasks has {', '.join(key)} in its key; there are {', '.join(known)}."
         )
-    restricted = {name: queue & key for name, queue in fitting.items()}
+    restricted = {name: restrict(queue, key) for name, queue in fitting.items()}
     return {name: queue for name, queue in restricted.items() if queue}

@@ -226,11 +226,10 @@ def _ask_login(site: Site, options: argparse.Namespace) -> None:
 def _check_complete(site: Site, options: argparse.Namespace, can_ask: bool) -> None:
     missing = []
     if not site.settings.get("database.host"):
-        missing.append("a database (--host NAME, or --embedded)")
+        missing.append("a database (--host NAME and --user NAME, or --embedded)")
     elif not site.settings.get("database.user"):
         missing.append("a database user (--user NAME)")
-    is_without = site.settings.get("database.password") is None and not options.omit_password
-    if is_without and site.settings.get("database.host"):  # which one it is, is asked first
+    if site.settings.get("database.password") is None and not options.omit_password:
         missing += [] if EMBEDDED in site.custom else ["a password (DJ_PASS or --password-file)"]
     if not site.roots:
         missing.append("the directory of your videos (--root DIR)")

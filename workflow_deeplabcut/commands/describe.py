@@ -10,7 +10,7 @@ from typing import Any
 
 from element_deeplabcut.errors import ParameterError, SetupError
 
-from .keys import add_restriction, read_key
+from .keys import add_restriction, read_key, restrict
 
 _EXAMPLES = """examples:
   workflow-deeplabcut describe PoseEstimation recording_id=1 model_name=reaching
@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
             f"The key of {options.table} has no {', '.join(unknown)}; it has "
             f"{', '.join(table.primary_key)}."
         )
+    restrict(table, key)  # says so where a number is none
     story = describe(table, key, check_files=options.check_files)
     if options.json:
         print(json.dumps(story.to_dict(), indent=1))

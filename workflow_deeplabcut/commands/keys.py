@@ -33,13 +33,16 @@ def read_key(pairs: Sequence[str]) -> dict[str, str]:
     """Read ``NAME=VALUE`` arguments; the values stay text.
 
     Raises:
-        ParameterError: One has another form, or a name comes twice with different values.
+        ParameterError: One has another form, a name comes twice with different values, or a value
+            holds a double quote.
     """
     found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise ParameterError(f"'{pair}' is not of the form NAME=VALUE.")
+        if '"' in value:  # DataJoint would not quote it
+            raise ParameterError(f"The value of {name} holds a double quote. Leave {name} out.")
         if found.setdefault(name, value) != value:
             raise ParameterError(f"{name} is given as '{found[name]}' and as '{value}'.")
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from element_deeplabcut.errors import ParameterError
 
-from .keys import add_restriction, read_key
+from .keys import add_restriction, read_key, restrict
 
 if TYPE_CHECKING:  # the other subcommands need no schemas
     from ..bulk import QueuePlan
@@ -146,6 +146,7 @@ def _check_names(restriction: dict[str, str]) -> None:
         raise ParameterError(
             f"Recordings have no attribute '{unknown[0]}'. They have {', '.join(names)}."
         )
+    restrict(model.VideoRecording, restriction)  # says so where a number is none
 
 
 def _carry_out(plan: QueuePlan, options: argparse.Namespace) -> int:
