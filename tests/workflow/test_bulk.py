@@ -156,6 +156,12 @@ def test_the_command_asks_before_it_queues(
     monkeypatch.setattr("sys.stdin", _Terminal("no\n"))
     assert cli.main(command) == 3
     assert not tasks
+    monkeypatch.setattr("sys.stdin", _Terminal("no\n"))
+    capsys.readouterr()
+    assert cli.main([*command, "--json"]) == 3
+    asked = capsys.readouterr()
+    assert "1 task to queue\nQueue 1 task?" in asked.err  # what is asked about is seen
+    assert json.loads(asked.out)["n_tasks"] == 1
     monkeypatch.setattr("sys.stdin", _Terminal("y\n"))
     assert cli.main(command) == 0
     assert len(tasks) == 1

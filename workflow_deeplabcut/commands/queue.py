@@ -153,7 +153,7 @@ def _carry_out(plan: QueuePlan, options: argparse.Namespace) -> int:
     """Show the plan, ask where somebody can answer, and queue."""
     if not options.json:
         print(plan)
-    elif not options.yes and sys.stdin.isatty():
+    elif not options.yes and not options.dry_run and sys.stdin.isatty():
         print(plan, file=sys.stderr)  # nobody says yes to what they have not seen
     is_told = options.yes or (not options.dry_run and bool(plan.rows) and _ask(len(plan.rows)))
     if is_told and not options.dry_run:
