@@ -10,6 +10,7 @@ The sentences are read from the source, so the page cannot say anything else tha
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,27 +30,46 @@ This page is written by `python scripts/list_errors.py` from the source.
 
 
 def read_kinds() -> dict[str, str]:
-    """Read the kinds of error and what they mean."""
-    tree = ast.parse((ROOT / "element_deeplabcut" / "errors.py").read_text(encoding="utf-8"))
-    return {
-        node.name: ast.get_docstring(node) or ""
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name != "ElementError"
-    }
+    """Read the kinds of error and what they mean, wherever they are defined."""
+    classes = [node for _, tree in _read_modules() for node in tree.body
+               if isinstance(node, ast.ClassDef)]  # fmt: skip
+    kinds = {"ElementError": ""}
+    size = 0
+    while size < len(kinds):  # a kind may be defined before the one that it is a kind of
+        size = len(kinds)
+        for node in classes:
+            if any(isinstance(base, ast.Name) and base.id in kinds for base in node.bases):
+                kinds.setdefault(node.name, (ast.get_docstring(node) or "").partition("\n\n")[0])
+    del kinds["ElementError"]
+    return kinds
+
+
+def _read_modules() -> Iterator[tuple[Path, ast.Module]]:
+    for package in PACKAGES:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            yield file, ast.parse(file.read_text(encoding="utf-8"))
 
 
 def find_sentences(kinds: dict[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Find every raise: (kind, sentence, module)."""
-    for package in PACKAGES:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            tree = ast.parse(file.read_text(encoding="utf-8"))
-            for node in ast.walk(tree):
-                call = node.exc if isinstance(node, ast.Raise) else None
-                if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-                    continue
-                if call.func.id in kinds and call.args:
-                    sentence = " ".join(render(call.args[0]).split())
-                    yield call.func.id, sentence, file.relative_to(ROOT).as_posix()
+    """Find every error that is made: (kind, sentence, module).
+
+    What is wrong with a table file is collected first, as problems of one error.
+    """
+    problems = {"complain": ("IngestError", 2), "Problem": ("IngestError", 3)}
+    places = {**{kind: (kind, 0) for kind in kinds}, **problems}
+    for file, tree in _read_modules():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            kind, place = places.get(name, ("", 0))
+            said = node.args[place : place + 1]
+            # A list of problems is no sentence, and a variable holds one that is found elsewhere.
+            if not kind or not said or isinstance(said[0], (ast.Name, ast.List)):
+                continue
+            sentence = " ".join(render(said[0]).split())
+            if kind != "IngestError" or not re.fullmatch("‹[^›]*›", sentence):  # of another error
+                yield kind, sentence, file.relative_to(ROOT).as_posix()
 
 
 def render(node: ast.expr) -> str:
@@ -62,6 +82,8 @@ def render(node: ast.expr) -> str:
         return f"‹{name_of(node.value)}›"
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return render(node.left) + render(node.right)
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("strip", "rstrip"):
+        return render(node.func.value)  # type: ignore[attr-defined]
     return f"‹{name_of(node)}›"
 
 

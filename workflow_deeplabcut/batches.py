@@ -82,6 +82,11 @@ def declare_batches(connection: dj.Connection) -> Any:
     return schema(Batch)()
 
 
+def _are_declared(connection: dj.Connection) -> bool:
+    """Whether anything was queued in bulk: who only looks creates no schema."""
+    return (get_database_prefix() + SCHEMA) in dj.list_schemas(connection)
+
+
 def insert_tasks(task_table: Any, rows: Sequence[Mapping[str, Any]], what: str) -> int:
     """Insert tasks, all or none, and note that they belong together.
 
@@ -124,6 +129,8 @@ def insert_tasks(task_table: Any, rows: Sequence[Mapping[str, Any]], what: str) 
 def list_batches(connection: dj.Connection) -> list[dict[str, Any]]:
     """List what was queued in bulk, the newest first, without the keys."""
     columns = ("batch_id", "queued_at", "queued_by", "what", "task_table", "n_tasks")
+    if not _are_declared(connection):
+        return []
     batches = declare_batches(connection)
     rows: list[dict[str, Any]] = batches.fetch(*columns, as_dict=True, order_by="batch_id DESC")
     return rows
@@ -143,13 +150,17 @@ def undo_batch(batch_id: int, tables: Mapping[str, tuple[Any, Any]]) -> Undone:
 
     Raises:
         ParameterError: There is no such batch.
+        DatabaseError: It is being taken back, or computed, by others just now.
     """
     connection = next(iter(tables.values()))[0].connection
-    batches = declare_batches(connection)
-    rows = (batches & {"batch_id": batch_id}).fetch(as_dict=True, limit=1)
-    if not rows:
-        known = ", ".join(str(number) for number in batches.fetch("batch_id")) or "none"
+    there = {row["batch_id"] for row in list_batches(connection)}
+    if batch_id not in there:
+        known = ", ".join(str(number) for number in sorted(there)) or "none"
         raise ParameterError(f"There is no batch {batch_id} to take back. There are: {known}.")
+    batches = declare_batches(connection)
+    rows = (batches & {"batch_id": batch_id}).fetch(as_dict=True)
+    if not rows:
+        raise DatabaseError(f"Batch {batch_id} has just been taken back by somebody else.")
     names, keys = rows[0]["task_keys"]["names"], rows[0]["task_keys"]["keys"]
     tasks, computed = tables[rows[0]["task_table"]]
     for _ in range(_TRIES):

@@ -43,12 +43,14 @@ first steps:
   workflow-deeplabcut COMMAND --help           # each with examples
 
 exit codes: 0 done; 1 a mistake, or a problem was found; 2 no such command or option;
-3 not running (db status); 130 interrupted"""
+3 not running (db status), or there is something to queue and nobody said yes (queue);
+130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a user's mistake ends in a sentence and exit code 1, without a traceback."""
     options = make_parser().parse_args(arguments)
+    os.environ.setdefault("DJ_LOG_LEVEL", "WARNING")  # else each command says that it connected
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         code = command(options)
@@ -97,26 +99,13 @@ def _explain(error: Exception) -> str | None:
     import pymysql  # not before: who asks for help needs no database
     from datajoint.errors import AccessError, LostConnectionError
 
-    # 1044, 1045, 1698: access denied; 1142: to a table; from 2000: not reached, or lost.
+    from .configuration.login import explain_connection
+
     if isinstance(error, AccessError):
         return f"The database user may not do this: {error.args[1]}. Ask for the privilege."
-    if isinstance(error, pymysql.err.OperationalError):
-        number, said = error.args[0], error.args[-1]
-        if number in (1044, 1045, 1698):
-            return (
-                f"The database refuses the login ({said}). Check DJ_USER and DJ_PASS, or run "
-                "`workflow-deeplabcut configure`."
-            )
-        if number >= 2000:
-            return _say_unreached(said)
-    return _say_unreached(error) if isinstance(error, LostConnectionError) else None
-
-
-def _say_unreached(said: object) -> str:
-    return (
-        f"The database cannot be reached ({said}). Check DJ_HOST, DJ_USER and DJ_PASS, or "
-        "`workflow-deeplabcut configure`, and that the server runs."
-    )
+    if isinstance(error, (pymysql.err.OperationalError, LostConnectionError)):
+        return explain_connection(error)
+    return None
 
 
 def _find_malformed_file() -> str | None:

@@ -5,9 +5,11 @@ Importing this declares their tables on the configured database server.
 
 from __future__ import annotations
 
-from .configuration.login import use_configured_database
+from .configuration.login import connect
+from .configuration.logs import hide_notices
 
-use_configured_database()  # before DataJoint is imported, which is silent about a malformed file
+hide_notices()
+connect()  # before element-lab would, whose errors name neither the server nor what to do
 
 import datajoint as dj  # noqa: E402
 from element_animal import subject  # noqa: E402

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
@@ -39,11 +38,6 @@ def find_root(start: str | os.PathLike[str] | None = None) -> Path:
     return checkout if (checkout / _NOTEBOOKS / _MARK).is_file() else here
 
 
-def _concerns_users(record: logging.LogRecord) -> bool:
-    """Tell what element-lab says of its own tables whenever it is imported from the rest."""
-    return not record.getMessage().startswith("lab.Project")
-
-
 def start() -> None:
     """Make the root folder the working directory, and keep logs quiet.
 
@@ -53,7 +47,6 @@ def start() -> None:
     os.chdir(find_root())
     # Whom it connects to is in dj.config; the log would repeat it in every notebook.
     os.environ.setdefault("DJ_LOG_LEVEL", "WARNING")
-    logging.getLogger("datajoint").addFilter(_concerns_users)
     # Without ipywidgets progress bars are text, which is as good.
     warnings.filterwarnings("ignore", message="IProgress not found")
     datajoint = sys.modules.get("datajoint")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from element_deeplabcut.errors import ElementError, ParameterError
 
-from .worker.tables import PIPELINE, list_tables, show_job
+from .worker.tables import PIPELINE, check_restrictions, list_tables, show_job
 
 ORDERS = ("original", "reverse", "random")
 
@@ -157,7 +157,7 @@ def run(
         What was made, what failed, and why.
 
     Raises:
-        ParameterError: An argument is not valid.
+        ParameterError: An argument is not valid, or no table has the attribute of a restriction.
         SetupError: There is no such table or pipeline.
     """
     if order not in ORDERS:
@@ -165,7 +165,9 @@ def run(
     if max_calls is not None and max_calls < 1:
         raise ParameterError("max_calls must be 1 or more; leave it out for no limit.")
     summary = RunSummary([])
-    for table in sort_tables(_find(tables, pipeline)):
+    wanted = sort_tables(_find(tables, pipeline))
+    check_restrictions(wanted, restrictions)
+    for table in wanted:
         keys = _list_keys(table, restrictions, order)
         begun = keys[:max_calls]
         done = TableRun(table.__name__, left=len(keys) - len(begun))

@@ -32,20 +32,20 @@ len(model.PoseEstimation & {"model_name": "tiny", "recording_id": 1})
 import datajoint as dj
 
 PREFIX = "example_"
-if dj.config["custom"].get("database.prefix") != PREFIX:
+if dj.config.get("custom", {}).get("database.prefix") != PREFIX:
     raise SystemExit("This is not the example's database: nothing is dropped.")
 
 # %% [markdown]
-# Those that depend on others first:
+# Those that depend on others first. `queue` is where bulk calls noted what they queued.
 
 # %%
 from workflow_deeplabcut.pipeline import kinematics, report, session, subject, train
 
-for schema in (kinematics, report, model, train, session, subject, lab):
-    name = schema.schema.database
-    if name.startswith(PREFIX):
-        schema.schema.drop(force=True)
-        print("dropped", name)
+modules = (kinematics, report, model, train, session, subject, lab)
+for schema in (dj.Schema(PREFIX + "queue"), *(module.schema for module in modules)):
+    if schema.database.startswith(PREFIX):
+        schema.drop(force=True)
+        print("dropped", schema.database)
 
 # %% [markdown]
 # ## Files

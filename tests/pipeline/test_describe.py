@@ -252,6 +252,8 @@ def test_the_command(
     capsys.readouterr()
     assert cli.main(["describe", "Nonsense"]) == 1
     assert "model.PoseEstimation" in capsys.readouterr().err
+    assert cli.main(["describe", "PoseEstimation", f"{pairs[0]}x"]) == 1
+    assert "recording_id must be a number" in capsys.readouterr().err
     assert cli.main(["describe", "PoseEstimation", "colour=blue"]) == 1
     assert "recording_id" in capsys.readouterr().err
 

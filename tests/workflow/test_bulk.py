@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import datajoint as dj
 import pytest
 
 from element_deeplabcut.errors import DatabaseError, ParameterError, QueryError
@@ -101,6 +102,14 @@ def test_the_number_of_queries_does_not_grow(
     assert numbers[0] == numbers[1]
 
 
+def test_who_only_looks_creates_no_schema(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_PREFIX", "bulk_unused_")
+    assert bulk.list_queued() == []
+    with pytest.raises(ParameterError, match="There is no batch 7 to take back"):
+        bulk.undo(7)
+    assert "bulk_unused_queue" not in dj.list_schemas(lab.pipeline.model.schema.connection)
+
+
 def test_trainings(lab: Lab) -> None:
     train = lab.pipeline.train
     train.VideoSet.insert([{"video_set_id": 1150}, {"video_set_id": 1151}])
@@ -147,6 +156,12 @@ def test_the_command_asks_before_it_queues(
     monkeypatch.setattr("sys.stdin", _Terminal("no\n"))
     assert cli.main(command) == 3
     assert not tasks
+    monkeypatch.setattr("sys.stdin", _Terminal("no\n"))
+    capsys.readouterr()
+    assert cli.main([*command, "--json"]) == 3
+    asked = capsys.readouterr()
+    assert "1 task to queue\nQueue 1 task?" in asked.err  # what is asked about is seen
+    assert json.loads(asked.out)["n_tasks"] == 1
     monkeypatch.setattr("sys.stdin", _Terminal("y\n"))
     assert cli.main(command) == 0
     assert len(tasks) == 1
@@ -182,6 +197,7 @@ class _Terminal:
             ["inference", "bulk-a", "--restrict", "animal=1"],
             "Recordings have no attribute 'animal'",
         ),
+        (["inference", "bulk-a", "--restrict", "recording_id=1x"], "must be a number, and is '1x'"),
         (["inference", "bulk-a", "--restrict", "recording_id=-1"], "There is no such recording"),
         (["inference", "bulk-a", "--params", '{"shuffle": 1}'], "the model's own row says it"),
         (["inference", "bulk-a", "--params", "shuffle"], "--params is no JSON"),

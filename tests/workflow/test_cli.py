@@ -62,6 +62,17 @@ def test_every_command_shows_an_example(name: str, capsys: pytest.CaptureFixture
     assert f"workflow-deeplabcut {name}" in shown.partition("example")[2]
 
 
+@pytest.mark.parametrize("option", ["--restrict", "--key"])
+@pytest.mark.parametrize(
+    "command",
+    ["check", "run", "worker", "jobs", "describe Model", "plot trajectory",
+     "queue inference top", "export nwb --output a.nwb"],
+)  # fmt: skip
+def test_rows_are_chosen_in_the_same_way_everywhere(command: str, option: str) -> None:
+    options = cli.make_parser().parse_args([*command.split(), option, "recording_id=1"])
+    assert options.restrict == ["recording_id=1"]
+
+
 def test_version_and_usage(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, code in ((["--version"], 0), ([], 2), (["paint"], 2), (["db", "stat"], 2)):
         with pytest.raises(SystemExit) as ended:

@@ -110,6 +110,20 @@ def test_an_unknown_engine_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert not target.exists()
 
 
+@pytest.mark.parametrize("arguments", [[], ["--stop"]])
+def test_a_malformed_configuration_is_named(tmp_path: Path, arguments: list[str]) -> None:
+    """DataJoint reads it when it is imported, though the demo does not go by it."""
+    (tmp_path / "dj_local_conf.json").write_text("{bad")
+    ended = subprocess.run(
+        [sys.executable, "-m", "workflow_deeplabcut.demo", *arguments], cwd=tmp_path, text=True,
+        capture_output=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    said = "holds no demo" if arguments else "dj_local_conf.json', line 1, column 2: this is not"
+    assert said in ended.stderr
+
+
 @pytest.mark.usefixtures("fresh_process")
 def test_without_deeplabcut_a_sentence_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -139,7 +153,7 @@ def test_there_is_nothing_to_connect_to_before_a_run(tmp_path: Path, arguments: 
 
 def test_other_schemas_are_not_dropped(server: database.Server) -> None:
     with server.connect(autocommit=True) as link, link.cursor() as cursor:
-        for name in ("demo_train", "demo_trainer", "another_lab"):
+        for name in ("demo_train", "demo_queue", "demo_trainer", "another_lab"):
             cursor.execute(f"CREATE DATABASE `{name}`")
         connection.drop_schemas(server)
         cursor.execute("SHOW DATABASES")
@@ -147,7 +161,7 @@ def test_other_schemas_are_not_dropped(server: database.Server) -> None:
         for name in ("demo_trainer", "another_lab"):
             cursor.execute(f"DROP DATABASE `{name}`")
     assert left >= {"demo_trainer", "another_lab"}
-    assert "demo_train" not in left
+    assert not left & {"demo_train", "demo_queue"}
 
 
 # --- what is shown --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from workflow_deeplabcut.commands.keys import find_key, name_file, read_key, sho
 from ..conftest import Lab
 
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,10}", fullmatch=True)
-values = st.text(max_size=12)
+values = st.text(max_size=12).filter(lambda text: '"' not in text)
 
 
 @given(st.dictionaries(names, values))
@@ -22,7 +22,7 @@ def test_what_is_typed_is_read(key: dict[str, str]) -> None:
     assert read_key([f"{name}={value}" for name, value in key.items()]) == key
 
 
-@pytest.mark.parametrize("pairs", [["a"], ["=1"], ["a b=1"], ["a=1", "a=2"]])
+@pytest.mark.parametrize("pairs", [["a"], ["=1"], ["a b=1"], ["a=1", "a=2"], ['a=b"']])
 def test_another_form_is_refused(pairs: list[str]) -> None:
     with pytest.raises(ParameterError):
         read_key(pairs)

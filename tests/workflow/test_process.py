@@ -44,6 +44,14 @@ def test_arguments_that_datajoint_users_know(site: Site) -> None:
             process.run(tables=[site.Plain], **options)
 
 
+def test_a_misspelt_restriction_does_not_let_everything_run(site: Site) -> None:
+    """DataJoint passes over a name that a table does not have."""
+    site.add("", "")
+    with pytest.raises(ParameterError, match="No table has an attribute 'aa'"):
+        process.run({"aa": 2}, tables=[site.Plain, site.Parts], verbose=False)
+    assert not site.Plain()
+
+
 def test_an_interrupt_ends_the_run(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """With DataJoint's own suppress_errors, Ctrl-C would be one more failed make."""
     site.add("", "", "")

@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from .keys import add_restriction, read_key, restrict
+
 _EXAMPLES = """examples:
   workflow-deeplabcut check                                     every queued task
   workflow-deeplabcut check --table TrainingTask --device cuda:0
@@ -30,13 +32,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--table", action="append", choices=_TABLES, help="table of tasks (default: both)"
     )
-    parser.add_argument(
-        "--restrict",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="only tasks whose key has this value, may be repeated",
-    )
+    add_restriction(parser, "only tasks whose key has this value")
     parser.add_argument("--device", help="device to ask for: cpu, cuda:1, ... (default: the best)")
     parser.add_argument(
         "--elsewhere",
@@ -62,11 +58,10 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ParameterError: The restriction names a column that no table of tasks has.
     """
-    from .describe import import_module
-    from .keys import read_key
+    from ..worker.tables import import_pipeline
 
     key = read_key(options.restrict)
-    import_module(options.pipeline)
+    import_pipeline(options.pipeline)
     reports = {
         name: query.check(device=options.device, elsewhere=options.elsewhere)
         for name, query in _list_queues(options.table or _TABLES, key).items()
@@ -101,5 +96,5 @@ def _list_queues(names: Any, key: dict[str, str]) -> dict[str, Any]:
         raise ParameterError(
             f"No table of tasks has {', '.join(key)} in its key; there are {', '.join(known)}."
         )
-    restricted = {name: queue & key for name, queue in fitting.items()}
+    restricted = {name: restrict(queue, key) for name, queue in fitting.items()}
     return {name: queue for name, queue in restricted.items() if queue}

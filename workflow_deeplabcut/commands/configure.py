@@ -226,7 +226,7 @@ def _ask_login(site: Site, options: argparse.Namespace) -> None:
 def _check_complete(site: Site, options: argparse.Namespace, can_ask: bool) -> None:
     missing = []
     if not site.settings.get("database.host"):
-        missing.append("a database (--host NAME, or --embedded)")
+        missing.append("a database (--host NAME and --user NAME, or --embedded)")
     elif not site.settings.get("database.user"):
         missing.append("a database user (--user NAME)")
     if site.settings.get("database.password") is None and not options.omit_password:

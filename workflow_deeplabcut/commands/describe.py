@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import json
 from types import ModuleType
 from typing import Any
 
 from element_deeplabcut.errors import ParameterError, SetupError
+
+from .keys import add_restriction, read_key, restrict
 
 _EXAMPLES = """examples:
   workflow-deeplabcut describe PoseEstimation recording_id=1 model_name=reaching
@@ -32,6 +33,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("table", metavar="TABLE", help="PoseEstimation, model.Model, ...")
     parser.add_argument("key", nargs="*", metavar="NAME=VALUE", help="part of the row's key")
+    add_restriction(parser, "the same, as in other commands")
     parser.add_argument(
         "--pipeline",
         metavar="MODULE",
@@ -58,10 +60,10 @@ def run(options: argparse.Namespace) -> int:
         SetupError: There is no such table.
         QueryError: The key does not match exactly one row.
     """
-    from .keys import read_key
+    from ..worker.tables import import_pipeline
 
-    key = read_key(options.key)
-    module = import_module(options.pipeline)
+    key = read_key([*options.key, *options.restrict])
+    module = import_pipeline(options.pipeline)
     from element_deeplabcut.provenance import describe
 
     table = _find_table(options.table, module)
@@ -71,28 +73,13 @@ def run(options: argparse.Namespace) -> int:
             f"The key of {options.table} has no {', '.join(unknown)}; it has "
             f"{', '.join(table.primary_key)}."
         )
+    restrict(table, key)  # says so where a number is none
     story = describe(table, key, check_files=options.check_files)
     if options.json:
         print(json.dumps(story.to_dict(), indent=1))
     else:
         print(story.to_markdown() if options.markdown else story)
     return int(options.check_files and bool(story.changed_files))
-
-
-def import_module(name: str) -> ModuleType:
-    """Import a pipeline module by name.
-
-    Raises:
-        SetupError: There is none.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise SetupError(
-            f"There is no module '{name}'. Check the name, and that its folder is on PYTHONPATH."
-        ) from error
 
 
 def _find_table(name: str, pipeline: ModuleType) -> Any:

@@ -11,6 +11,8 @@ import yaml
 
 from element_deeplabcut.errors import ParameterError
 
+from .keys import add_restriction, read_key, restrict
+
 EXAMPLE = """examples:
   workflow-deeplabcut export nwb --subject mouse1 --session "2026-02-01 10:00:00" \\
       --recording 1 --timezone Europe/London --output mouse1.nwb
@@ -49,6 +51,7 @@ def add_parser(commands: Any) -> None:
     which.add_argument("--session", metavar="DATETIME", help="session_datetime")
     which.add_argument("--recording", type=int, metavar="ID", help="recording_id; default: all")
     which.add_argument("--model", metavar="NAME", help="model_name")
+    add_restriction(which, "the same by the name of the column")
     which.add_argument(
         "--individual", action="append", metavar="NAME", help="animal; repeat for several"
     )
@@ -82,10 +85,14 @@ def run(options: argparse.Namespace) -> int:
     starting_time = _read_times(options.starting_time)
     from element_deeplabcut.export.nwb import export_pose_nwb
 
-    from .. import pipeline  # noqa: F401  (activates the tables)
+    from ..pipeline import model
 
     values = vars(options)
-    key = {column: values[name] for name, column in _COLUMNS.items() if values[name] is not None}
+    pairs = [
+        f"{column}={values[name]}" for name, column in _COLUMNS.items() if values[name] is not None
+    ]
+    key = read_key([*pairs, *options.restrict])
+    restrict(model.PoseEstimation, key)  # says so if there is no such column
     files = export_pose_nwb(
         key,
         options.output,

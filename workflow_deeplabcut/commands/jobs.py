@@ -7,14 +7,14 @@ import json
 import sys
 from typing import Any
 
-from .keys import add_key_option, read_key
+from .keys import add_restriction, read_key
 
 _EXAMPLES = """examples:
   workflow-deeplabcut jobs                                    # what runs, waits and failed
   workflow-deeplabcut jobs show --table ModelTraining         # with the stack of each error
   workflow-deeplabcut jobs retry --message "out of memory"
   workflow-deeplabcut jobs clear --state dead --state expired
-  workflow-deeplabcut jobs clear --table PoseEstimation --key recording_id=3
+  workflow-deeplabcut jobs clear --table PoseEstimation --restrict recording_id=3
 
 states: running (its worker lives), waiting (for its next try), expired (its worker shows no life;
 the next worker takes over), reserved (by populate() in a notebook), dead (so, and its connection
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
         help="module that activates the schemas (default: this workflow's)",
     )
     parser.add_argument("--table", action="append", default=[], help="table, may be repeated")
-    add_key_option(parser, "the job")
+    add_restriction(parser, "only jobs whose key has this value")
     parser.add_argument("--message", help="text in the error message")
     parser.add_argument("--state", action="append", default=[], help="state, may be repeated")
     parser.add_argument("--all", action="store_true", help="clear or retry without a selection")
@@ -56,23 +56,28 @@ def run(options: argparse.Namespace) -> int:
     from element_deeplabcut.errors import ParameterError
 
     from ..worker.listing import STATES, Job, clear_jobs, list_jobs, retry_jobs
-    from ..worker.tables import PIPELINE, list_tables
+    from ..worker.tables import PIPELINE, check_restrictions, list_tables
 
     unknown = sorted(set(options.state) - set(STATES))
     if unknown:
         raise ParameterError(
             f"There is no state {', '.join(unknown)}; choose from {', '.join(STATES)}."
         )
-    is_selected = options.table or options.key or options.message or options.state or options.all
+    is_selected = (
+        options.table or options.restrict or options.message or options.state or options.all
+    )
     if options.action == "clear" and not is_selected:
         raise ParameterError(
-            "Say which jobs to clear, by --table, --key, --message or --state; or all, by --all."
+            "Say which jobs to clear, by --table, --restrict, --message or --state; or all, "
+            "by --all."
         )
     tables = list_tables(options.pipeline or PIPELINE, options.table)
+    key = read_key(options.restrict)
+    check_restrictions(tables, [key])
     actions = {"list": list_jobs, "show": list_jobs, "clear": clear_jobs, "retry": retry_jobs}
     jobs: list[Job] = actions[options.action](
         tables,
-        key=read_key(options.key),
+        key=key,
         message=options.message,
         states=tuple(options.state),
     )

@@ -1,4 +1,4 @@
-"""Keys on the command line: ``--key NAME=VALUE``, several times, and the row they mean."""
+"""Keys on the command line: ``--restrict NAME=VALUE``, and the row or rows they mean."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from element_deeplabcut.errors import ParameterError, QueryError
 _MOST_SHOWN = 5
 
 
-def add_key_option(parser: Any, what: str) -> None:
-    """Add ``--key NAME=VALUE``.
+def add_restriction(parser: Any, which: str) -> None:
+    """Add ``--restrict NAME=VALUE``, with ``--key`` as its other name in every command.
 
     Args:
         parser: Parser or group of arguments.
-        what: Whose key it is, for the help text.
+        which: What is meant, for the help text: ``only jobs whose key has this value``.
     """
     parser.add_argument(
+        "--restrict",
         "--key",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"value in the key of {what}, may be repeated",
+        help=f"{which}, may be repeated",
     )
 
 
@@ -32,13 +33,16 @@ def read_key(pairs: Sequence[str]) -> dict[str, str]:
     """Read ``NAME=VALUE`` arguments; the values stay text.
 
     Raises:
-        ParameterError: One has another form, or a name comes twice with different values.
+        ParameterError: One has another form, a name comes twice with different values, or a value
+            holds a double quote.
     """
     found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise ParameterError(f"'{pair}' is not of the form NAME=VALUE.")
+        if '"' in value:  # DataJoint would not quote it
+            raise ParameterError(f"The value of {name} holds a double quote. Leave {name} out.")
         if found.setdefault(name, value) != value:
             raise ParameterError(f"{name} is given as '{found[name]}' and as '{value}'.")
     return found
@@ -74,15 +78,13 @@ def find_key(table: Any, key: Mapping[str, str], hint: str = "") -> dict[str, An
     rows = restrict(table, key).fetch("KEY", limit=_MOST_SHOWN + 1)
     if len(rows) == 1:
         return dict(rows[0])
-    name, said = table.__name__, show_key(key) or "no key"
+    name, said = table.__name__, f" for {show_key(key)}" if key else ""
     if not len(rows):
-        raise QueryError(f"{name} has no row for {said}. {hint}".rstrip())
+        raise QueryError(f"{name} has no row{said}. {hint}".rstrip())
     shown = "; ".join(show_key(row) for row in rows[:_MOST_SHOWN])
     more = "; ..." if len(rows) > _MOST_SHOWN else ""
     differing = _find_differing(rows)
-    raise QueryError(
-        f"{name} has several rows for {said} ({shown}{more}). Add --key {differing}=VALUE."
-    )
+    raise QueryError(f"{name} has several rows{said} ({shown}{more}). Add --key {differing}=VALUE.")
 
 
 def show_key(key: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from element_deeplabcut.errors import ElementError, ParameterError, ResultError, SetupError
 
-from .keys import add_key_option, find_key, name_file, read_key
+from .keys import add_restriction, find_key, name_file, read_key
 from .outputs import check_output
 
 _EXAMPLES = """examples:
@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("kind", choices=tuple(_KINDS), metavar="KIND", help=", ".join(_KINDS))
-    add_key_option(parser, "what is to be drawn")
+    add_restriction(parser, "value in the key of what is to be drawn")
     which = parser.add_argument_group("of a pose (trajectory, timeseries)")
     which.add_argument("--body-part", action="append", metavar="NAME", help="may be repeated")
     which.add_argument("--individual", action="append", metavar="NAME", help="may be repeated")
@@ -83,7 +83,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Draw one picture, and print its file; exit code 0."""
-    given = read_key(options.key)
+    given = read_key(options.restrict)
     _check_options(options)
     kind = _KINDS[options.kind]
     table = _find_table(kind, options.pipeline)

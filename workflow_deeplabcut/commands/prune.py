@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from element_deeplabcut.errors import DatabaseError, ParameterError
+from element_deeplabcut.errors import ParameterError
 
 if TYPE_CHECKING:  # the other subcommands need no schemas
     from element_deeplabcut.housekeeping import Outcome
@@ -71,8 +71,11 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.yes and not options.remove:
         raise ParameterError("--yes is for --remove. Leave it out to list.")
-    processed = _find_processed()
     from element_deeplabcut.housekeeping import list_unneeded
+
+    from ..pipeline import model
+
+    processed = model.get_roots().processed
 
     with tqdm(desc="Looking", unit="folder", disable=None, leave=False) as bar:
         found = list_unneeded(
@@ -93,19 +96,6 @@ def run(options: argparse.Namespace) -> int:
         if outcome.problem:
             print(f"workflow-deeplabcut: {outcome.problem}", file=sys.stderr)
     return int(any(outcome.problem for outcome in outcomes))
-
-
-def _find_processed() -> Path:
-    import pymysql
-
-    try:
-        from ..pipeline import model
-    except pymysql.err.OperationalError as error:
-        raise DatabaseError(
-            f"The database cannot be reached ({error.args[-1]}). Check DJ_HOST, DJ_USER and "
-            "DJ_PASS, and that the server runs."
-        ) from error
-    return model.get_roots().processed
 
 
 def _ask(found: Survey) -> bool:

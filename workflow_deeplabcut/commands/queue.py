@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from element_deeplabcut.errors import ParameterError
 
+from .keys import add_restriction, read_key, restrict
+
 if TYPE_CHECKING:  # the other subcommands need no schemas
     from ..bulk import QueuePlan
 
@@ -43,10 +45,7 @@ def add_parser(commands: Any) -> None:
         epilog='example: workflow-deeplabcut queue inference "mouse top view" --yes',
     )
     inference.add_argument("model", metavar="MODEL", help="name of the model")
-    inference.add_argument(
-        "--restrict", action="append", default=[], metavar="NAME=VALUE",
-        help="only recordings with this value, may be repeated",
-    )  # fmt: skip
+    add_restriction(inference, "only recordings with this value")
     inference.add_argument(
         "--params", metavar="JSON", help="parameters of the analysis, for instance "
         "'{\"batch_size\": 8}'",
@@ -104,7 +103,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _queue_inference(options: argparse.Namespace) -> int:
     from .. import bulk
-    from .keys import read_key
 
     params = _read_params(options.params)
     restriction = read_key(options.restrict) or None
@@ -148,12 +146,15 @@ def _check_names(restriction: dict[str, str]) -> None:
         raise ParameterError(
             f"Recordings have no attribute '{unknown[0]}'. They have {', '.join(names)}."
         )
+    restrict(model.VideoRecording, restriction)  # says so where a number is none
 
 
 def _carry_out(plan: QueuePlan, options: argparse.Namespace) -> int:
     """Show the plan, ask where somebody can answer, and queue."""
     if not options.json:
         print(plan)
+    elif not options.yes and not options.dry_run and sys.stdin.isatty():
+        print(plan, file=sys.stderr)  # nobody says yes to what they have not seen
     is_told = options.yes or (not options.dry_run and bool(plan.rows) and _ask(len(plan.rows)))
     if is_told and not options.dry_run:
         plan.execute()

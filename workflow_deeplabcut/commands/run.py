@@ -7,6 +7,8 @@ import json
 import sys
 from typing import Any
 
+from .keys import add_restriction, read_key
+
 _EPILOG = """
 examples:
   workflow-deeplabcut run
@@ -35,10 +37,7 @@ def add_parser(commands: Any) -> None:
         "--table", action="append", default=[], metavar="TABLE",
         help="computed table, may be repeated (default: all of the pipeline)",
     )  # fmt: skip
-    parser.add_argument(
-        "--restrict", action="append", default=[], metavar="NAME=VALUE",
-        help="only jobs whose key has this value, where a table has that attribute",
-    )  # fmt: skip
+    add_restriction(parser, "only jobs whose key has this value, where a table has that attribute")
     parser.add_argument("--device", help="where to compute: cpu, cuda:1, ... (default: the best)")
     parser.add_argument("--max-calls", type=int, metavar="N", help="at most N jobs of every table")
     parser.add_argument("--order", default="original", help="original, reverse or random")
@@ -55,7 +54,6 @@ def run(options: argparse.Namespace) -> int:
     """
     from .. import process
     from ..worker.tables import PIPELINE
-    from .keys import read_key
 
     restrictions = [read_key(options.restrict)] if options.restrict else []
     summary = process.run(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from .keys import read_key
+from .keys import add_restriction, read_key
 
 _EXAMPLES = """examples:
   workflow-deeplabcut worker
@@ -46,13 +46,7 @@ def add_parser(commands: Any) -> None:
         metavar="TABLE",
         help="computed table, may be repeated (default: all of the pipeline)",
     )
-    what.add_argument(
-        "--restrict",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="only jobs whose key has this value, where a table has that attribute",
-    )
+    add_restriction(what, "only jobs whose key has this value, where a table has that attribute")
     what.add_argument(
         "--engine",
         action="append",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from element_deeplabcut.errors import SetupError
+from element_deeplabcut.errors import DatabaseError, SetupError
 
 from .files import EMBEDDED, read_in_force
 
@@ -17,6 +17,9 @@ NOT_CONFIGURED = (
     "configure` in the folder you work in, for a server of your lab; or run `workflow-deeplabcut "
     "db start` there, for a private one on this machine."
 )
+
+REFUSED = frozenset({1044, 1045, 1698})
+"""Numbers of errors by which a server denies access."""
 
 _FROM_ENVIRONMENT = {
     "database.host": "DJ_HOST",
@@ -67,6 +70,45 @@ def use_configured_database() -> None:
             "there is no terminal to ask for it at. Set DJ_PASS, or run `workflow-deeplabcut "
             "configure`."
         )
+
+
+def connect() -> None:
+    """Connect as configured, or say in a sentence why that cannot be done.
+
+    What the server or the network said stays the cause of the error, so that a worker knows what
+    may pass from what will not.
+
+    Raises:
+        SetupError: As `use_configured_database`.
+        DatabaseError: The server refuses the login, or cannot be reached.
+    """
+    use_configured_database()
+    import datajoint as dj
+    import pymysql
+
+    try:
+        dj.conn()
+    except (pymysql.err.OperationalError, dj.errors.LostConnectionError) as error:
+        said = explain_connection(error)
+        if said is None:
+            raise
+        raise DatabaseError(said) from error
+
+
+def explain_connection(error: Exception) -> str | None:
+    """Say why there is no connection; None where an error is about something else."""
+    number, said = (error.args[0], error.args[-1]) if error.args else ("", error)
+    if number in REFUSED:
+        return (
+            f"The database refuses the login ({said}). Check DJ_USER and DJ_PASS, or run "
+            "`workflow-deeplabcut configure`."
+        )
+    if isinstance(number, int) and number < 2000:
+        return None
+    return (
+        f"The database cannot be reached ({said}). Check DJ_HOST, DJ_USER and DJ_PASS, or "
+        "`workflow-deeplabcut configure`, and that the server runs."
+    )
 
 
 def is_at_terminal() -> bool:

@@ -11,7 +11,6 @@ from element_deeplabcut.errors import ElementError
 
 from .connection import stop
 from .folder import DEFAULT_OUTPUT
-from .run import run_demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stopped = stop(options.output)
             print(f"The demo's database {'has stopped' if stopped else 'was not running'}.")
         else:
+            from . import run_demo  # here, where its errors are told in a sentence
+
             run_demo(options.output, options.engine)
     except ElementError as error:
         print(f"demo: {error}", file=sys.stderr)

@@ -15,10 +15,11 @@ import pymysql
 from element_deeplabcut.errors import DatabaseError, SetupError
 
 from .. import database
+from ..configuration.files import read_in_force
 from .folder import DEFAULT_OUTPUT, DemoFolder
 
 PREFIX = "demo_"
-SCHEMAS = ("kinematics", "report", "model", "train", "session", "subject", "lab")
+SCHEMAS = ("queue", "kinematics", "report", "model", "train", "session", "subject", "lab")
 PIPELINE = "workflow_deeplabcut.pipeline"
 _OVERRIDES = ("DATABASE_PREFIX", "DLC_ROOT_DATA_DIR", "DLC_PROCESSED_DATA_DIR")
 _LOCK_WAIT_S = 20
@@ -98,6 +99,7 @@ def open_pipeline(folder: DemoFolder, server: database.Server) -> ModuleType:
     Raises:
         SetupError: This process uses the pipeline with another database already.
     """
+    check_configuration()
     with _quiet():
         import datajoint as dj
         from datajoint.settings import default
@@ -113,6 +115,16 @@ def open_pipeline(folder: DemoFolder, server: database.Server) -> ModuleType:
         }
         server.configure_datajoint()
         return importlib.import_module(PIPELINE)
+
+
+def check_configuration() -> None:
+    """Name a malformed configuration file: importing DataJoint would fail at it without doing so.
+
+    Raises:
+        SetupError: There is one.
+    """
+    if "datajoint" not in sys.modules:
+        read_in_force()
 
 
 def _check_pipeline_is_ours(server: database.Server) -> None:

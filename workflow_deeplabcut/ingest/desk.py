@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from element_deeplabcut.errors import PathError
+from element_deeplabcut.errors import PathError, SetupError
 from element_deeplabcut.linking import Roots
 
 from .problems import suggest
@@ -107,7 +107,8 @@ class Desk:
             name = type(table).__name__
             shown = ", ".join(f"'{value}'" for value in key)
             near = suggest(str(key[0]), (str(one[0]) for one in known)) if len(key) == 1 else ""
-            sheet.complain(line, column, f"there is no {name} {shown}. {near} {hint}".strip())
+            advice = " ".join(part for part in (near, hint) if part)
+            sheet.complain(line, column, f"there is no {name} {shown}. {advice}".strip())
 
     def _list_keys(self, table: Any) -> set[Key]:
         names = table.primary_key
@@ -135,13 +136,22 @@ class Desk:
     def _look_for(self, path: str, what: str) -> str:
         """Say what is wrong with a path; '' if nothing is."""
         if self._roots is None:
-            self._roots = self.pipeline.model.get_roots()
+            self._roots = self._get_roots()
         try:
             found = self._roots.resolve(path)
         except PathError as error:
             return str(error)
         is_right = found.is_file() if what == "file" else found.is_dir()
         return "" if is_right else f"'{path}' is no {what}."
+
+    def _get_roots(self) -> Roots:
+        try:
+            return cast("Roots", self.pipeline.model.get_roots())
+        except SetupError as error:
+            raise SetupError(
+                f"{error} Where the files are on other machines only, add --unchecked-files to "
+                "the command, or check_files=False to the call."
+            ) from error
 
     def sift(self, sheet: Sheet, entries: Sequence[Entry]) -> list[Entry]:
         """Give the entries whose rows are new, each row once.

@@ -113,6 +113,8 @@ def recognise(folder: str | os.PathLike[str]) -> list[tuple[Kind, Path]]:
         ParameterError: It holds none of them.
     """
     path = Path(folder)
+    if not path.exists():
+        raise PathError(f"'{show_path(path)}' is no folder and no file. Check the path.")
     if not path.is_dir():
         raise PathError(f"'{show_path(path)}' is no folder. Give the folder of the table files.")
     found = [

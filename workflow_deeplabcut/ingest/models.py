@@ -149,7 +149,11 @@ def _find(sheet: Sheet, desk: Desk, record: Record) -> None:
     except ParameterError as error:
         sheet.complain(record.line, "params", str(error))
     except ElementError as error:
-        sheet.complain(record.line, "config_relative_path", str(error))
+        sheet.complain(
+            record.line, "config_relative_path",
+            f"{error} Until the model is there, leave this file out (--skip model, or "
+            "skip=['model']).",
+        )  # fmt: skip
 
 
 def _compare(sheet: Sheet, record: Record, row: Mapping[str, Any]) -> None:

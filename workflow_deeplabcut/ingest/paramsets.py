@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from element_deeplabcut.errors import ElementError, ParameterError
+from element_deeplabcut.errors import ElementError, ParameterError, SetupError
 from element_deeplabcut.params import canonicalize, check_training_params, hash_params, split_config
 from element_deeplabcut.readers.project import read_project
 from element_deeplabcut.vocabulary import TRAINING
@@ -123,6 +123,12 @@ def _merge(record: Record, sheet: Sheet, desk: Desk) -> dict[str, Any] | None:
         try:
             path = desk.pipeline.train.get_roots().locate(record.values["config_path"])
             config = _list_parameters(read_project(path).settings, given)
+        except SetupError as error:
+            sheet.complain(
+                record.line, "config_path",
+                f"{error} Or leave it empty, and give the parameters in columns of their own.",
+            )  # fmt: skip
+            return None
         except ElementError as error:
             sheet.complain(record.line, "config_path", str(error))
             return None

@@ -9,6 +9,7 @@ from typing import Any
 
 from datajoint.blob import unpack
 
+from element_deeplabcut.errors import ParameterError
 from element_deeplabcut.tables import read_job_key
 
 from ..paths import get_database_prefix
@@ -20,6 +21,9 @@ STATES = ("running", "waiting", "expired", "reserved", "dead", "error", "ignore"
 
 _WITHOUT_LEASE = ("error", "ignore")
 """States that stand in ``~jobs`` alone, by the names they have there."""
+
+_RETRIED = ("error", "waiting")
+"""States in which a job has failed and is not in anybody's hands."""
 
 STALE = ("expired", "dead")
 """States in which nobody computes, though the job is taken."""
@@ -151,10 +155,17 @@ def retry_jobs(tables: Iterable[Any], **selection: Any) -> list[Job]:
 
     Returns:
         The jobs that are free again.
+
+    Raises:
+        ParameterError: Jobs in another state are asked for.
     """
-    states = selection.pop("states", ()) or ("error", "waiting")
-    wanted = [state for state in states if state in ("error", "waiting")]
-    return clear_jobs(tables, states=wanted or ("error", "waiting"), **selection)
+    states = selection.pop("states", ()) or _RETRIED
+    if others := [state for state in states if state not in _RETRIED]:
+        raise ParameterError(
+            f"Jobs in the state {', '.join(others)} cannot be retried, only those in "
+            f"{' or '.join(_RETRIED)}. To let go of others, clear them."
+        )
+    return clear_jobs(tables, states=states, **selection)
 
 
 # --- reading --------------------------------------------------------------------------------------

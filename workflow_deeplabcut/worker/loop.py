@@ -7,7 +7,7 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from element_deeplabcut.engines import list_engines
@@ -27,7 +27,7 @@ from .retry import is_transient
 from .server import Server, is_away
 from .share import FairShare, may_start_long
 from .signals import StopRequest
-from .tables import list_tables, show_job
+from .tables import check_restrictions, list_tables, show_job
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Worker:
         self._heart = Heart(self.name, options.poll_interval, options.lease)
         self._engines = tuple(options.engines or list_engines())
         self._queues = [self._make_queue(table()) for table in tables]
-        self._check_restrictions()
+        check_restrictions(tables, self._options.restrictions)
         self._share = FairShare(self._queues)
         self._children = ChildWorkers(options, stop)
         self._empty: list[Candidates] = []  # passed over since the last job
@@ -99,18 +99,6 @@ class Worker:
             return [*self._options.restrictions, restrict_to_engines(table, self._engines)]
 
         return Candidates(table, self._leases, restrict, min(1.0, self._options.poll_interval))
-
-    def _check_restrictions(self) -> None:
-        """DataJoint ignores a name that a table does not have; one that none has is a mistake."""
-        known = {name for queue in self._queues for name in queue.table.key_source.heading.names}
-        for restriction in self._options.restrictions:
-            unknown = [*restriction] if isinstance(restriction, Mapping) else []
-            unknown = [name for name in unknown if name not in known]
-            if unknown:
-                raise ParameterError(
-                    f"No table has an attribute '{unknown[0]}' to choose jobs by; choose from "
-                    f"{', '.join(sorted(known))}."
-                )
 
     # --- the loop ---------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import datajoint as dj
 
-from element_deeplabcut.errors import SetupError
+from element_deeplabcut.errors import ParameterError, SetupError
 
 from ..configuration.login import use_configured_database
 
@@ -111,6 +111,43 @@ def _rank(table: Any) -> int:
     names: Sequence[str] = _USUAL_ORDER
     # A lab's own table comes before the trainings, unless the lab says otherwise.
     return names.index(table.__name__) if table.__name__ in names else len(names) - 1
+
+
+def check_restrictions(tables: Iterable[Any], restrictions: Iterable[Any]) -> None:
+    """Insist that restrictions choose: DataJoint passes over a name that a table does not have.
+
+    And the server takes '3x' for the number 3.
+
+    Args:
+        tables: Computed tables.
+        restrictions: Of their jobs; only dictionaries are looked at.
+
+    Raises:
+        ParameterError: None of the tables has such an attribute, so all jobs would be taken; or a
+            number is none.
+    """
+    sources = [table().key_source for table in tables]
+    known = {name: attribute for source in sources
+             for name, attribute in source.heading.attributes.items()}  # fmt: skip
+    for restriction in restrictions:
+        given = restriction if isinstance(restriction, Mapping) else {}
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise ParameterError(
+                f"No table has an attribute '{unknown[0]}' to choose jobs by; choose from "
+                f"{', '.join(sorted({name for source in sources for name in source.primary_key}))}."
+            )
+        for name, value in given.items():
+            if known[name].numeric and isinstance(value, str) and not _is_number(value):
+                raise ParameterError(f"{name} must be a number, and is '{value}'.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def show_job(table: Any, key: Mapping[str, Any]) -> str:

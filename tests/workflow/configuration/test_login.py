@@ -32,6 +32,26 @@ def last_line(ended: subprocess.CompletedProcess[str]) -> str:
     return ended.stderr.strip().splitlines()[-1]
 
 
+# --- there is no connection -----------------------------------------------------------------------
+
+
+def test_a_notebook_is_told_why_there_is_no_connection(desk: Desk, server: database.Server) -> None:
+    """And the worker, which looks at what the server said, what may pass."""
+    code = f"""
+from workflow_deeplabcut.worker.retry import is_transient
+try:
+    {PIPELINE}
+except Exception as error:
+    print(type(error).__name__, is_transient(error), error)"""
+    login = {"DJ_HOST": "127.0.0.1", "DJ_PORT": str(server.port), "DJ_USER": server.user,
+             "DJ_PASS": "wrong", "DJ_USE_TLS": "false"}  # fmt: skip
+    refused = desk.python(code, **login).stdout
+    assert refused.startswith("DatabaseError False The database refuses the login (Access denied")
+    assert "workflow-deeplabcut configure" in refused
+    away = desk.python(code, **login | {"DJ_PORT": "1"}).stdout
+    assert away.startswith("DatabaseError True The database cannot be reached (Can't connect")
+
+
 # --- nothing configured, or not enough ------------------------------------------------------------
 
 

@@ -48,7 +48,18 @@ def test_the_example_files(open_shell: Callable[[str], Shell], user_data: Path) 
     assert untrained.code == 1
     assert "model_model.csv, line 3, column config_relative_path: The project" in untrained.err
     assert "has no trained shuffle 1" in untrained.err
+    assert "leave this file out (--skip model" in untrained.err
     assert shell.python(COUNTS) == str([0] * 9)
+
+    root = shell.environment["DLC_ROOT_DATA_DIR"]
+    shell.environment["DLC_ROOT_DATA_DIR"] = "/not/mounted/on/this/laptop"
+    laptop = shell("ingest", "user_data", "--skip", "model")
+    assert laptop.code == 1
+    assert "add --unchecked-files" in laptop.err
+    laptop = shell("ingest", "user_data", "--skip", "model", "--unchecked-files")
+    assert "config_params.csv, line 3, column config_path: The root directory" in laptop.err
+    assert "leave it empty" in laptop.err
+    shell.environment["DLC_ROOT_DATA_DIR"] = root
 
     done = shell("ingest", "user_data", "--skip", "model")
     assert done.out == tried.out.replace("would be inserted", "inserted")

@@ -99,6 +99,9 @@ def test_a_script_reads_json(site: Site, capsys: pytest.CaptureFixture[str]) -> 
         (["clear"], "Say which jobs to clear"),
         (["--state", "lost"], "There is no state lost"),
         (["--key", "recording"], "not of the form NAME=VALUE"),
+        (["--key", "recording=1"], "No table has an attribute 'recording'"),
+        (["--key", "a=1x"], "a must be a number, and is '1x'"),
+        (["retry", "--state", "dead"], "in the state dead cannot be retried"),
         (["--table", "Nothing"], "There is no computed table 'Nothing'"),
     ],
 )
