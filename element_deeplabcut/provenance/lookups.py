@@ -38,9 +38,13 @@ def find_training_of(row: Mapping[str, Any]) -> Key | None:
     """The training a model is from: as recorded, or the only one that it can be from."""
     if not train.schema.is_activated():
         return None
-    recorded = (row.get("run_info") or {}).get("training")
+    registered = row.get("run_info") or {}
+    recorded = registered.get("training")
     if recorded:
-        return dict(recorded) if train.ModelTraining() & recorded else None
+        infos = (train.ModelTraining() & recorded).fetch("run_info")
+        # Who deletes a training and repeats it has another one under the same key.
+        is_it = len(infos) == 1 and infos[0].get("started_at", "") < registered["started_at"]
+        return dict(recorded) if is_it else None
     if row["paramset_idx"] is None or row.get("run_info"):
         return None
     query = train.ModelTraining() & {"paramset_idx": row["paramset_idx"]}

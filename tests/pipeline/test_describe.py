@@ -220,6 +220,67 @@ def test_a_table_of_the_labs_own_tells_what_it_has(lab: Lab, scripted: dict[str,
     schema.drop(force=True)
 
 
+def test_a_table_of_the_labs_own_refers_under_its_own_names(
+    lab: Lab, scripted: dict[str, Any]
+) -> None:
+    pipeline = lab.pipeline
+    schema = dj.schema(
+        "test_own_names", context={"model": pipeline.model, "kinematics": pipeline.kinematics}
+    )
+
+    @schema
+    class Bout(dj.Manual):
+        definition = """
+        -> kinematics.ProcessedPose
+        ---
+        -> model.Model.proj(rival='model_name')
+        -> [nullable] model.Model.proj(judge='model_name')
+        scored_at : datetime
+        """
+
+    key = load_pose(lab, random_tracks(20))
+    index = pipeline.kinematics.KinematicsParamSet.insert_default()
+    key["kinematics_paramset_idx"] = index
+    pipeline.kinematics.ProcessedPose.populate(key)
+    Bout.insert1({**key, "rival": "scripted", "scored_at": "2026-02-01 10:00:00"})
+    try:
+        story = describe(Bout, key)
+        made_from = {(one.table, one.key.get("recording_id")) for one in story.made_from}
+        assert made_from == {
+            ("kinematics.ProcessedPose", key["recording_id"]), ("model.Model", None)
+        }  # fmt: skip
+        assert "UTC" not in str(story).split("Made from")[0]  # nobody said so
+    finally:
+        schema.drop(force=True)
+
+
+def test_a_pose_outlives_the_facts_of_its_recording(lab: Lab, scripted: dict[str, Any]) -> None:
+    model = lab.pipeline.model
+    key = load_pose(lab, random_tracks(20))
+    (model.RecordingInfo & key).delete(safemode=False)
+    story = describe(model.PoseEstimation, key)
+    assert [one.table for one in story.made_from] == ["model.Model"]
+
+
+@dlc
+def test_a_model_is_not_said_to_be_from_a_training_that_was_repeated(
+    lab: Lab, trained: Trained
+) -> None:
+    train, model = lab.pipeline.train, lab.pipeline.model
+    table = train.ModelTraining & trained.training_key
+    info = table.fetch1("run_info")
+    later = (model.Model & trained.model_key).fetch1("run_info")["started_at"]
+    # As if the row had been deleted, and the training done again after the model was registered.
+    train.ModelTraining.update1({**trained.training_key, "run_info": {**info, "started_at": later}})
+    try:
+        story = describe(model.Model, trained.model_key)
+    finally:
+        train.ModelTraining.update1({**trained.training_key, "run_info": info})
+    assert not story.made_from
+    assert "not in the database any more" in story.note
+    assert describe(model.Model, trained.model_key).made_from
+
+
 def test_one_row_is_asked_for(lab: Lab, scripted: dict[str, Any]) -> None:
     model = lab.pipeline.model
     load_pose(lab, random_tracks(20))
