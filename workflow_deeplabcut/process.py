@@ -65,6 +65,11 @@ class TableRun:
     left: int = 0
     why_idle: str = ""
 
+    @property
+    def begun(self) -> int:
+        """Makes that were begun, whatever came of them."""
+        return self.made + len(self.failures)
+
     def __str__(self) -> str:
         parts = [f"{self.made} made"] if self.made else []
         parts += [f"{len(self.failures)} failed"] if self.failures else []
@@ -167,15 +172,16 @@ def run(
     summary = RunSummary([])
     for table in sort_tables(_find(tables, pipeline)):
         keys = _list_keys(table, restrictions, order)
-        begun = keys[:max_calls]
-        done = TableRun(table.__name__, left=len(keys) - len(begun))
+        done = TableRun(table.__name__)
         summary.tables.append(done)
         if not keys:
             done.why_idle = _explain_idleness(table)
         options = {"reserve_jobs": reserve_jobs, "make_kwargs": _pick(table, make_kwargs)}
-        is_silent = not display_progress or not begun
-        bar = tqdm(begun, table.__name__, disable=is_silent, leave=False)
-        for key in bar:
+        is_silent = not display_progress or not keys
+        for key in tqdm(keys, table.__name__, disable=is_silent, leave=False):
+            if done.begun == max_calls:  # what others have taken does not count
+                done.left = len(keys) - done.begun - done.taken
+                break
             _make(table, key, done, suppress_errors, options)
         if verbose:
             print(done)
