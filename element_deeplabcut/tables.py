@@ -133,6 +133,21 @@ def check_lengths(table: Any, row: Mapping[str, Any]) -> None:
             )
 
 
+def check_restrictable(name: str, value: str) -> None:
+    """Insist that a table can be restricted by a text of its key.
+
+    DataJoint 0.14 does not escape the quotes that it puts texts in.
+
+    Raises:
+        ParameterError: The text holds a double quote.
+    """
+    if '"' in value:
+        raise ParameterError(
+            f"{name} holds a double quote ({value}), which DataJoint cannot look for. Use single "
+            "quotes, or none."
+        )
+
+
 def pick_primary_key(table: Any, key: Mapping[str, Any]) -> dict[str, Any]:
     """Take a table's primary key out of a key that may hold more.
 
