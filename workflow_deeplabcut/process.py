@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from element_deeplabcut.errors import ElementError, ParameterError
+from element_deeplabcut.wording import show_key
 
 from .worker.tables import PIPELINE, list_tables, show_job
 
@@ -78,8 +79,7 @@ class TableRun:
         idle = "nothing to do" + (f" ({self.why_idle})" if self.why_idle else "")
         lines = [f"{self.table}: {', '.join(parts) or idle}"]
         for failure in self.failures:
-            key = " ".join(f"{name}={value}" for name, value in failure.key.items())
-            lines.append(f"  {key}: {failure.message}")
+            lines.append(f"  {show_key(failure.key)}: {failure.message}")
         return "\n".join(lines)
 
 

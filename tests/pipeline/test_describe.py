@@ -162,6 +162,7 @@ def test_what_is_made_of_poses_names_what_differs_from_the_defaults(
     assert "0.45  (default: 0.6)" in str(verdict)
     pose = next(one for one in motion.walk() if one.table == "model.PoseEstimation")
     assert pose.facts["result"].startswith("loaded")
+    assert "device" not in str(describe(lab.pipeline.model.PoseEstimation, key)).split("Made")[0]
     (result,) = pose.files
     source = lab.root / result.path
     assert result.size == source.stat().st_size
