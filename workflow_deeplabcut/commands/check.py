@@ -62,11 +62,11 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ParameterError: The restriction names a column that no table of tasks has.
     """
-    from .describe import import_module
+    from ..worker.tables import import_pipeline
     from .keys import read_key
 
     key = read_key(options.restrict)
-    import_module(options.pipeline)
+    import_pipeline(options.pipeline)
     reports = {
         name: query.check(device=options.device, elsewhere=options.elsewhere)
         for name, query in _list_queues(options.table or _TABLES, key).items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import json
 from types import ModuleType
@@ -58,10 +57,11 @@ def run(options: argparse.Namespace) -> int:
         SetupError: There is no such table.
         QueryError: The key does not match exactly one row.
     """
+    from ..worker.tables import import_pipeline
     from .keys import read_key
 
     key = read_key(options.key)
-    module = import_module(options.pipeline)
+    module = import_pipeline(options.pipeline)
     from element_deeplabcut.provenance import describe
 
     table = _find_table(options.table, module)
@@ -77,22 +77,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(story.to_markdown() if options.markdown else story)
     return int(options.check_files and bool(story.changed_files))
-
-
-def import_module(name: str) -> ModuleType:
-    """Import a pipeline module by name.
-
-    Raises:
-        SetupError: There is none.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise SetupError(
-            f"There is no module '{name}'. Check the name, and that its folder is on PYTHONPATH."
-        ) from error
 
 
 def _find_table(name: str, pipeline: ModuleType) -> Any:
