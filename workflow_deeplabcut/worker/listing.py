@@ -21,9 +21,6 @@ STATES = ("running", "waiting", "expired", "reserved", "dead", "error", "ignore"
 _WITHOUT_LEASE = ("error", "ignore")
 """States that stand in ``~jobs`` alone, by the names they have there."""
 
-STALE = ("expired", "dead")
-"""States in which nobody computes, though the job is taken."""
-
 
 @dataclass(frozen=True)
 class Job:
