@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import datajoint as dj
 import pandas as pd
 import pytest
 
+from element_deeplabcut import housekeeping
 from element_deeplabcut.errors import ParameterError, QueryError
 from element_deeplabcut.provenance import describe
-from workflow_deeplabcut import cli
+from workflow_deeplabcut import bulk, cli, ingest
 
 from ..conftest import TRAINING_PARAMS, Lab, Trained
-from .scripted import load_pose, random_tracks
+from .scripted import load_pose, random_tracks, register_model
 
 dlc = pytest.mark.dlc
 
@@ -318,18 +321,54 @@ def test_the_command(
     assert "recording_id" in capsys.readouterr().err
 
 
+@contextlib.contextmanager
+def declared_before(table: Any) -> Iterator[None]:
+    """A table as an earlier version declared it: without run_info."""
+    rename = f"ALTER TABLE {table.full_table_name} CHANGE {{}} {{}} longblob DEFAULT NULL"
+    table.connection.query(rename.format("run_info", "hidden"))
+    table.heading._attributes = None  # a fresh process would ask the server
+    try:
+        yield
+    finally:
+        table.connection.query(rename.format("hidden", "run_info"))
+        table.heading._attributes = None
+
+
 def test_tables_of_an_earlier_version_take_rows_as_before(lab: Lab) -> None:
     """A table that was declared without run_info stays without it."""
     recordings = lab.pipeline.model.RecordingInfo()
-    rename = f"ALTER TABLE {recordings.full_table_name} CHANGE {{}} {{}} longblob DEFAULT NULL"
-    recordings.connection.query(rename.format("run_info", "hidden"))
-    recordings.heading._attributes = None  # a fresh process would ask the server
-    try:
+    with declared_before(recordings):
         key = lab.add_recording(1022, lab.training_video)
         recordings.populate(key)
         assert (recordings & key).fetch1("nframes") == 300
         assert "not recorded" in str(describe(recordings, key))
-    finally:
-        recordings.connection.query(rename.format("hidden", "run_info"))
-        recordings.heading._attributes = None
     assert (recordings & key).fetch1("run_info") is None
+
+
+def test_models_of_an_earlier_version_are_registered_and_used_as_before(
+    lab: Lab, scripted: dict[str, Any], tmp_path: Path
+) -> None:
+    model = lab.pipeline.model
+    recordings, models = model.RecordingInfo(), model.Model()
+    table = tmp_path / "models.csv"
+    with declared_before(models), declared_before(recordings):
+        key = register_model(lab, "registered before")
+        table.write_text(
+            "model_name,config_relative_path,shuffle,trainingsetindex\n"
+            "ingested before,project-registered before/config.yaml,1,0\n"
+            "registered before,project-registered before/config.yaml,1,0\n"
+        )
+        outcome = ingest.ingest_model(table, verbose=False)
+        assert (outcome.inserted, outcome.n_known) == ({"Model": 1}, 1)
+        pose = load_pose(lab, random_tracks(20))
+        assert model.PoseEstimation.get_pose(pose).n_frames == 20
+        assert len(describe(model.PoseEstimation, pose).made_from) == 2
+        assert describe(models, key).facts["registered"] is None
+        assert model.PoseEstimationTask.check(pose)
+        plan = bulk.plan_inference("registered before", pose)
+        assert len(plan.rows) == 1
+        assert not any(
+            one.path.endswith((models & key).fetch1("bundle_hash"))
+            for one in housekeeping.list_unneeded().candidates
+        )
+    assert (models & key).fetch1("run_info") is None
