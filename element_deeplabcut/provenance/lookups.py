@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import model, train
 from ..params import check_inference_params
+from ..wording import show_key
 from .description import SettingGroup
 from .reading import compare_with_defaults, list_params
 
@@ -60,8 +61,11 @@ def find_training_of(row: Mapping[str, Any]) -> Key | None:
 
 def say_where_from(recorded: Mapping[str, Any] | None, found: Key | None) -> str:
     """Say how sure it is which training a model is from."""
+    if recorded and not train.schema.is_activated():
+        return f"It is from the training {show_key(recorded)}; schema train is not active here."
     if recorded:
-        return "" if found else f"Its training ({dict(recorded)}) is not in the database any more."
+        gone = f"Its training ({show_key(recorded)}) is not in the database any more."
+        return "" if found else gone
     if found:
         return "Its training is not recorded; it is the only one here that it can be from."
     return "It was registered from a project; how it was trained is not recorded here."
