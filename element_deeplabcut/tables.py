@@ -6,14 +6,14 @@ import functools
 import importlib
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import datajoint as dj
 
 from .errors import DatabaseError, ParameterError, QueryError, SetupError
-from .linking import check_relative
+from .linking import check_linking_module, check_relative
 from .store.files import hash_json
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,33 @@ def load_linking_module(linking_module: str | ModuleType | None, schema: str) ->
             "lab's tables and directories. In a pipeline script: linking_module=__name__."
         )
     return linking_module
+
+
+def activate_linked(
+    schema: Any,
+    name: str,
+    what: str,
+    linking_module: str | ModuleType | None,
+    needed: Sequence[str],
+    *,
+    create_schema: bool,
+    create_tables: bool,
+) -> ModuleType:
+    """Activate a schema on what the lab's linking module provides, and return that module.
+
+    Raises:
+        SetupError: The linking module is missing or lacks something.
+    """
+    module = load_linking_module(linking_module, what)
+    check_linking_module(module, needed)
+    schema.activate(
+        name,
+        create_schema=create_schema,
+        create_tables=create_tables,
+        add_objects=module.__dict__,
+    )
+    check_collation(schema)
+    return module
 
 
 def activate_beside(
@@ -131,6 +158,21 @@ def check_lengths(table: Any, row: Mapping[str, Any]) -> None:
                 f"{name} has {len(value)} characters ('{value[:60]}...') and its column holds "
                 f"{size[1]}. Shorten it."
             )
+
+
+def check_restrictable(name: str, value: str) -> None:
+    """Insist that a table can be restricted by a text of its key.
+
+    DataJoint 0.14 does not escape the quotes that it puts texts in.
+
+    Raises:
+        ParameterError: The text holds a double quote.
+    """
+    if '"' in value:
+        raise ParameterError(
+            f"{name} holds a double quote ({value}), which DataJoint cannot look for. Use single "
+            "quotes, or none."
+        )
 
 
 def pick_primary_key(table: Any, key: Mapping[str, Any]) -> dict[str, Any]:

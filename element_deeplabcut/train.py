@@ -10,7 +10,6 @@ The linking module provides ``get_dlc_root_data_dir()`` and, if it likes,
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,23 +28,15 @@ from .compute.training import TrainingResult, run_training
 from .compute.training_source import TrainingJob
 from .compute.video_sets import list_label_files
 from .errors import ParameterError, SetupError
-from .linking import Roots, check_linking_module, read_roots
+from .linking import Roots, read_roots
 from .param_tables import insert_param_set
 from .params import check_training_params
 from .progress import TRAINING, announced
-from .tables import (
-    DistinctJobs,
-    QueryMethod,
-    RelativePaths,
-    check_collation,
-    fetch_one,
-    load_linking_module,
-)
+from .tables import DistinctJobs, QueryMethod, RelativePaths, activate_linked, fetch_one
 
 _N_RECORDS = 500
 """Earlier trainings that an estimate of time looks at, at most."""
 
-logger = logging.getLogger(__name__)
 schema = dj.schema()
 _linking_module: ModuleType | None = None
 
@@ -69,16 +60,15 @@ def activate(
         SetupError: The linking module is missing or lacks something.
     """
     global _linking_module
-    module = load_linking_module(linking_module, "train")
-    check_linking_module(module, ("get_dlc_root_data_dir",))
-    _linking_module = module
-    schema.activate(
+    _linking_module = activate_linked(
+        schema,
         train_schema_name,
+        "train",
+        linking_module,
+        ("get_dlc_root_data_dir",),
         create_schema=create_schema,
         create_tables=create_tables,
-        add_objects=module.__dict__,
     )
-    check_collation(schema)
 
 
 def get_roots() -> Roots:

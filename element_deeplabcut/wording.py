@@ -1,12 +1,15 @@
-"""Numbers as a person reads them."""
+"""Numbers and keys as a person reads them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 def show_duration(seconds: float) -> str:
     """Write a duration in its two largest units."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
@@ -21,3 +24,13 @@ def show_size(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def show_count(number: int, what: str) -> str:
+    """Write how many there are of what has a regular plural: ``1 task``, ``2 tasks``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def show_key(key: Mapping[str, Any]) -> str:
+    """Write a key in one line, as it is typed: ``recording_id=1 model_name=reaching``."""
+    return " ".join(f"{name}={value}" for name, value in key.items())

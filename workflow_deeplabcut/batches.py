@@ -13,6 +13,7 @@ import datajoint as dj
 from datajoint.errors import DuplicateError, IntegrityError
 
 from element_deeplabcut.errors import DatabaseError, ParameterError
+from element_deeplabcut.wording import show_count
 
 from .paths import get_database_prefix
 
@@ -66,7 +67,7 @@ class Undone:
     gone: int
 
     def __str__(self) -> str:
-        parts = [f"{_count(self.removed)} taken back"]
+        parts = [f"{show_count(self.removed, 'task')} taken back"]
         if self.computed:
             parts.append(f"{self.computed} kept, as their results are there")
         if self.running:
@@ -205,7 +206,3 @@ def _sort(
 
 def _list_keys(query: Any, names: Sequence[str]) -> set[tuple[str, ...]]:
     return {tuple(str(row[name]) for name in names) for row in query.fetch(*names, as_dict=True)}
-
-
-def _count(number: int) -> str:
-    return "1 task" if number == 1 else f"{number} tasks"

@@ -22,6 +22,7 @@ from element_deeplabcut.compute.training_source import locate_project
 from element_deeplabcut.errors import ElementError, ParameterError, QueryError, SetupError
 from element_deeplabcut.linking import check_relative
 from element_deeplabcut.params import check_inference_params
+from element_deeplabcut.wording import show_count
 
 from .batches import Undone, insert_tasks, list_batches, undo_batch
 from .worker.tables import PIPELINE
@@ -56,8 +57,7 @@ class QueuePlan:
     batch_id: int = 0
 
     def __str__(self) -> str:
-        number = len(self.rows)
-        lines = [f"{self.what}: {number} {'task' if number == 1 else 'tasks'} to queue"]
+        lines = [f"{self.what}: {show_count(len(self.rows), 'task')} to queue"]
         lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -124,7 +124,7 @@ def plan_inference(
         for key in lacking
     ]
     n_done = sum(_values(key, names) in done for key in keys)
-    what = f"Poses of the model '{model_name}' in {_count(len(keys), 'recording')}"
+    what = f"Poses of the model '{model_name}' in {show_count(len(keys), 'recording')}"
     notes = _note(n_done, len(keys) - len(rows) - n_done, "poses are")
     return QueuePlan(what, tasks, rows, notes)
 
@@ -183,10 +183,11 @@ def plan_training(
     """
     train = importlib.import_module(PIPELINE).train
     tasks = train.TrainingTask()
+    listed = _select(train.TrainingParamSet(), paramsets)
     pairs = [
         {"video_set_id": video_set, "paramset_idx": paramset}
         for video_set in _select(train.VideoSet(), video_sets)
-        for paramset in _select(train.TrainingParamSet(), paramsets)
+        for paramset in listed
     ]
     where = {"project_path": _project_folder(project), "model_prefix": model_prefix}
     _check_project(train, {pair["video_set_id"] for pair in pairs}, where["project_path"])
@@ -200,8 +201,8 @@ def plan_training(
     n_done = sum(_values(pair, names) in done for pair in pairs) if n_known else 0
     n_sets = len({pair["video_set_id"] for pair in pairs})
     what = (
-        f"Trainings with {_count(len(pairs) // n_sets, 'parameter set')} on "
-        f"{_count(n_sets, 'video set')}"
+        f"Trainings with {show_count(len(pairs) // n_sets, 'parameter set')} on "
+        f"{show_count(n_sets, 'video set')}"
     )
     new_ids = [f"training_id {row['training_id']}: parameter set {row['paramset_idx']} on video "
                f"set {row['video_set_id']}" for row in rows[:20]]  # fmt: skip
@@ -294,10 +295,6 @@ def _note(n_done: int, n_waiting: int, what: str) -> list[str]:
         notes.append(f"{n_waiting} left out, as a task is there that waits, runs or failed "
                      "(see workflow-deeplabcut jobs)")  # fmt: skip
     return notes
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _select(table: Any, wanted: Any) -> list[int]:

@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from element_deeplabcut.errors import ElementError, ParameterError
+from element_deeplabcut.wording import show_key
 
 from .worker.tables import PIPELINE, check_restrictions, list_tables, show_job
 
@@ -65,6 +66,11 @@ class TableRun:
     left: int = 0
     why_idle: str = ""
 
+    @property
+    def begun(self) -> int:
+        """Makes that were begun, whatever came of them."""
+        return self.made + len(self.failures)
+
     def __str__(self) -> str:
         parts = [f"{self.made} made"] if self.made else []
         parts += [f"{len(self.failures)} failed"] if self.failures else []
@@ -73,8 +79,7 @@ class TableRun:
         idle = "nothing to do" + (f" ({self.why_idle})" if self.why_idle else "")
         lines = [f"{self.table}: {', '.join(parts) or idle}"]
         for failure in self.failures:
-            key = " ".join(f"{name}={value}" for name, value in failure.key.items())
-            lines.append(f"  {key}: {failure.message}")
+            lines.append(f"  {show_key(failure.key)}: {failure.message}")
         return "\n".join(lines)
 
 
@@ -169,15 +174,16 @@ def run(
     check_restrictions(wanted, restrictions)
     for table in wanted:
         keys = _list_keys(table, restrictions, order)
-        begun = keys[:max_calls]
-        done = TableRun(table.__name__, left=len(keys) - len(begun))
+        done = TableRun(table.__name__)
         summary.tables.append(done)
         if not keys:
             done.why_idle = _explain_idleness(table)
         options = {"reserve_jobs": reserve_jobs, "make_kwargs": _pick(table, make_kwargs)}
-        is_silent = not display_progress or not begun
-        bar = tqdm(begun, table.__name__, disable=is_silent, leave=False)
-        for key in bar:
+        is_silent = not display_progress or not keys
+        for key in tqdm(keys, table.__name__, disable=is_silent, leave=False):
+            if done.begun == max_calls:  # what others have taken does not count
+                done.left = len(keys) - done.begun - done.taken
+                break
             _make(table, key, done, suppress_errors, options)
         if verbose:
             print(done)

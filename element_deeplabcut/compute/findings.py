@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..wording import show_count
+
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 _WIDTH = 100
 _MARKS = {OK: "ok      ", WARNING: "warning ", PROBLEM: "PROBLEM "}
@@ -92,7 +94,7 @@ class CheckReport:
 
     def __str__(self) -> str:
         n_bad = sum(not task for task in self.tasks)
-        tasks = "1 task" if len(self.tasks) == 1 else f"{len(self.tasks)} tasks"
+        tasks = show_count(len(self.tasks), "task")
         verdict = f"{n_bad} with problems" if n_bad else "no problem found"
         end = [f"{tasks} checked: {verdict}"]
         together = _list(self.findings)

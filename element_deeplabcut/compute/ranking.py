@@ -57,10 +57,10 @@ def count_labels(roots: Roots, bundle_hash: str) -> LabelCounts:
     """Count the labelled points that a model was trained and tested on.
 
     Raises:
-        ModelError: The bundle is missing or damaged.
+        ModelError: The bundle is missing, or damaged beside its weights.
         ProjectError: Its labels are.
     """
-    bundle = open_bundle(roots.processed, bundle_hash)
+    bundle = open_bundle(roots.processed, bundle_hash, with_weights=False)
     project, facts = bundle.project, bundle.facts
     folder = bundle.directory / project.dataset_folder()
     labels = read_labels(folder / f"CollectedData_{project.scorer}.h5")

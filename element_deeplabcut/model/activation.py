@@ -8,8 +8,8 @@ from typing import Any
 import datajoint as dj
 
 from ..errors import SetupError
-from ..linking import Roots, check_linking_module, read_roots
-from ..tables import check_collation, load_linking_module
+from ..linking import Roots, read_roots
+from ..tables import activate_linked
 
 schema = dj.schema()
 _linking_module: ModuleType | None = None
@@ -35,16 +35,15 @@ def activate(
         SetupError: The linking module is missing or lacks something.
     """
     global _linking_module
-    module = load_linking_module(linking_module, "model")
-    check_linking_module(module, ("Session", "Device", "get_dlc_root_data_dir"))
-    _linking_module = module
-    schema.activate(
+    _linking_module = activate_linked(
+        schema,
         model_schema_name,
+        "model",
+        linking_module,
+        ("Session", "Device", "get_dlc_root_data_dir"),
         create_schema=create_schema,
         create_tables=create_tables,
-        add_objects=module.__dict__,
     )
-    check_collation(schema)
 
 
 def get_roots() -> Roots:

@@ -21,7 +21,13 @@ from ..registration import (
     register_project,
     register_training,
 )
-from ..tables import DistinctJobs, check_distinct_names, check_lengths, fetch_one
+from ..tables import (
+    DistinctJobs,
+    check_distinct_names,
+    check_lengths,
+    check_restrictable,
+    fetch_one,
+)
 from .activation import get_roots, schema
 
 
@@ -195,7 +201,8 @@ class Model(dj.Manual):
         Raises:
             ProjectError: The project or the shuffle is incomplete.
             ModelError: There is no such snapshot.
-            ParameterError: The name is taken, too long, or a parameter is not valid.
+            ParameterError: The name is taken, too long, or holds a double quote, or a parameter is
+                not valid.
         """
         cls._check_name_is_free(model_name)
         record = register_project(
@@ -237,7 +244,8 @@ class Model(dj.Manual):
             QueryError: The key matches no training, or several.
             ResultError: The training's run directory is missing or damaged.
             ModelError: There is no such snapshot.
-            ParameterError: The name is taken, too long, or a parameter is not valid.
+            ParameterError: The name is taken, too long, or holds a double quote, or a parameter is
+                not valid.
         """
         cls._check_name_is_free(model_name)
         row = fetch_one(train.ModelTraining & training_key, "ModelTraining")
@@ -253,6 +261,7 @@ class Model(dj.Manual):
     @classmethod
     def _check_name_is_free(cls, model_name: str) -> None:
         check_lengths(cls(), {"model_name": model_name})
+        check_restrictable("model_name", model_name)
         if not model_name.strip() or cls & {"model_name": model_name}:
             raise ParameterError(
                 f"The model name '{model_name}' is empty or taken already. Choose another one."

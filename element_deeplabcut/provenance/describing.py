@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import datetime
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import datajoint as dj
@@ -85,10 +86,7 @@ class _Teller:
 
     def __init__(self, files: FileChecker) -> None:
         self._files = files
-
-    def tell(self, table: Any, key: Key) -> Description:
-        """Tell the story of a row by its table and primary key."""
-        tellers: dict[Any, Callable[[Key], Description]] = {
+        self._tellers: dict[Any, Callable[[Key], Description]] = {
             train.ModelTraining: self._tell_training,
             model.Model: self._tell_model,
             model.ModelEvaluation: self._tell_evaluation,
@@ -99,8 +97,11 @@ class _Teller:
             kinematics.ProcessedPose: self._tell_clean,
             kinematics.Kinematics: self._tell_motion,
         }
-        if table in tellers:
-            return tellers[table](key)
+
+    def tell(self, table: Any, key: Key) -> Description:
+        """Tell the story of a row by its table and primary key."""
+        if table in self._tellers:
+            return self._tellers[table](key)
         return self._tell_other(table, key)
 
     # --- trainings and models -------------------------------------------------------------------
@@ -262,9 +263,13 @@ class _Teller:
             computation=read_computation(info),
             settings=(describe_inference(task, info, key),),
             files=self._list_sources(info) if is_loaded else self._list_videos(info, key),
-            made_from=(self._tell_model(take(model.Model, key)), self._tell_recording(
-                take(model.RecordingInfo, key))),
-        )  # fmt: skip
+            made_from=(self._tell_model(take(model.Model, key)), *self._tell_facts(key)),
+        )
+
+    def _tell_facts(self, key: Key) -> tuple[Description, ...]:
+        """Tell of a pose's recording; its facts can be deleted without the pose."""
+        facts = model.RecordingInfo() & take(model.RecordingInfo, key)
+        return (self._tell_recording(take(model.RecordingInfo, key)),) if facts else ()
 
     def _list_videos(self, info: Mapping[str, Any], key: Key) -> tuple[FileState, ...]:
         videos = info.get("videos")
@@ -358,14 +363,23 @@ class _Teller:
             )
         row = fetch_one((table() & key).proj(*plain, *infos), table.__name__)
         info = row.get("run_info")
-        known = {one.full_table_name: one for one in (model.PoseEstimation, model.RecordingInfo,
-                                                      model.Model, train.ModelTraining)
-                 if one.database is not None}  # fmt: skip
-        parents = [known[name] for name in table().parents() if name in known]
+        # Of a lab's own time nobody knows in which zone it is.
+        facts = {
+            name: str(row[name]) if isinstance(row[name], datetime.datetime) else row[name]
+            for name in plain
+        }
         return Description(
             table=table.__name__,
             key=key,
-            facts={name: row[name] for name in plain},
+            facts=facts,
             computation=read_computation(info) if isinstance(info, Mapping) else None,
-            made_from=tuple(self.tell(parent, take(parent, row)) for parent in parents),
+            made_from=tuple(self._tell_parents(table, row)),
         )
+
+    def _tell_parents(self, table: Any, row: Key) -> Iterator[Description]:
+        """Tell of the rows that a row of a lab's own table refers to, by whatever names."""
+        known = {one.full_table_name: one for one in self._tellers if one.database is not None}
+        for name, link in table().parents(foreign_key_info=True):
+            key = {theirs: row[own] for own, theirs in link["attr_map"].items()}
+            if name in known and None not in key.values():
+                yield self.tell(known[name], key)

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import model, train
 from ..params import check_inference_params
+from ..wording import show_key
 from .description import SettingGroup
 from .reading import compare_with_defaults, list_params
 
@@ -38,9 +39,13 @@ def find_training_of(row: Mapping[str, Any]) -> Key | None:
     """The training a model is from: as recorded, or the only one that it can be from."""
     if not train.schema.is_activated():
         return None
-    recorded = (row.get("run_info") or {}).get("training")
+    registered = row.get("run_info") or {}
+    recorded = registered.get("training")
     if recorded:
-        return dict(recorded) if train.ModelTraining() & recorded else None
+        infos = (train.ModelTraining() & recorded).fetch("run_info")
+        # Who deletes a training and repeats it has another one under the same key.
+        is_it = len(infos) == 1 and infos[0].get("started_at", "") < registered["started_at"]
+        return dict(recorded) if is_it else None
     if row["paramset_idx"] is None or row.get("run_info"):
         return None
     query = train.ModelTraining() & {"paramset_idx": row["paramset_idx"]}
@@ -56,8 +61,11 @@ def find_training_of(row: Mapping[str, Any]) -> Key | None:
 
 def say_where_from(recorded: Mapping[str, Any] | None, found: Key | None) -> str:
     """Say how sure it is which training a model is from."""
+    if recorded and not train.schema.is_activated():
+        return f"It is from the training {show_key(recorded)}; schema train is not active here."
     if recorded:
-        return "" if found else f"Its training ({dict(recorded)}) is not in the database any more."
+        gone = f"Its training ({show_key(recorded)}) is not in the database any more."
+        return "" if found else gone
     if found:
         return "Its training is not recorded; it is the only one here that it can be from."
     return "It was registered from a project; how it was trained is not recorded here."

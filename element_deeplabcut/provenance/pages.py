@@ -6,11 +6,11 @@ import datetime
 import html
 import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..wording import show_duration, show_size
+from ..wording import show_duration, show_key, show_size
 
 if TYPE_CHECKING:
     from .description import Computation, Description, FileState, LabelChanges, Labels, Setting
@@ -130,11 +130,6 @@ def to_html(page: Sequence[Block]) -> str:
 # --- values ---------------------------------------------------------------------------------------
 
 
-def show_key(key: Mapping[str, Any]) -> str:
-    """Write a key in one line."""
-    return " ".join(f"{name}={value}" for name, value in key.items())
-
-
 def show_value(value: Any) -> str:
     """Write a value for a person."""
     if value is None:
@@ -175,7 +170,7 @@ def _show_computation(computation: Computation) -> Iterable[Row]:
         "host",
         ", ".join(text for text in (show_value(computation.host), computation.platform) if text),
     )
-    if computation.device or computation.engine:
+    if computation.device or (computation.engine and computation.device is None):
         name = f" ({computation.device_name})" if computation.device_name else ""
         yield "device", show_value(computation.device) + name
     if computation.engine:

@@ -209,15 +209,6 @@ def check_split(split: Split, labels: LabelSet, where: Path) -> None:
         )
 
 
-def hash_labels(labels: LabelSet, project_dir: Path) -> str:
-    """Hash a label set: the positions, and the content of every labelled frame.
-
-    Raises:
-        ProjectError: A frame named by the labels is missing.
-    """
-    return digest_labels(labels, project_dir).hash
-
-
 def digest_labels(labels: LabelSet, project_dir: Path) -> LabelDigest:
     """Hash a label set as a whole, and frame by frame.
 

@@ -20,7 +20,7 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from ..errors import ModelError, ProjectError
@@ -319,8 +319,14 @@ def _set_damaged_aside(store: Path, name: str) -> None:
         logger.warning("The damaged model bundle '%s' was replaced; it is now '%s'.", name, damaged)
 
 
-def open_bundle(store: Path, name: str) -> Bundle:
+def open_bundle(store: Path, name: str, *, with_weights: bool = True) -> Bundle:
     """Open a registered model and check that it is what was registered.
+
+    Args:
+        store: The processed directory.
+        name: Hash of the bundle.
+        with_weights: Whether the weights are hashed too, which is nearly all of the work; not for
+            who only wants its config or labels.
 
     Raises:
         ModelError: It is missing, or any file of it is not what it was.
@@ -336,7 +342,8 @@ def open_bundle(store: Path, name: str) -> Bundle:
             "directory, or register the model again under another name."
         ) from error
     planted = set(list_files(folder)) - {*files, BUNDLE}
-    changed = [*find_changed(folder, files), *sorted(planted)]
+    read = {path: hash for path, hash in files.items() if with_weights or not _is_weights(path)}
+    changed = [*find_changed(folder, read), *sorted(planted)]
     if changed or hash_json({"facts": facts, "files": files}) != name:
         raise ModelError(
             f"{where} is damaged: {', '.join(changed) or BUNDLE} changed since the model was "
@@ -344,6 +351,12 @@ def open_bundle(store: Path, name: str) -> Bundle:
         )
     project = parse_project(read_yaml(folder / CONFIG_NAME, is_ours=True), folder)
     return Bundle(folder, name, project, BundleFacts(**facts))
+
+
+def _is_weights(path: str) -> bool:
+    """Whether a file of a bundle, by its POSIX path, holds weights."""
+    file = PurePosixPath(path)
+    return file.parent.name == "train" and file.suffix != ".yaml"
 
 
 def recognize_bundle(folder: Path) -> frozenset[str] | None:

@@ -225,13 +225,6 @@ def _set_aside(folder: Path, why: str) -> None:
         logger.warning("'%s' is not used (%s); it was moved to '%s'.", folder, why, damaged)
 
 
-def list_runs(parent: Path) -> list[Path]:
-    """List the published runs directly below a folder."""
-    if not parent.is_dir():
-        return []
-    return sorted(path.parent for path in parent.glob(f"*/{MANIFEST}"))
-
-
 def recognize_run(folder: Path) -> tuple[RunIdentity, frozenset[str]] | None:
     """Say which run a published folder is, from its name and manifest alone.
 

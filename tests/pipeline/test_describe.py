@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import datajoint as dj
 import pandas as pd
 import pytest
 
+from element_deeplabcut import housekeeping
 from element_deeplabcut.errors import ParameterError, QueryError
 from element_deeplabcut.provenance import describe
-from workflow_deeplabcut import cli
+from workflow_deeplabcut import bulk, cli, ingest
 
 from ..conftest import TRAINING_PARAMS, Lab, Trained
-from .scripted import load_pose, random_tracks
+from .scripted import load_pose, random_tracks, register_model
 
 dlc = pytest.mark.dlc
 
@@ -162,6 +165,7 @@ def test_what_is_made_of_poses_names_what_differs_from_the_defaults(
     assert "0.45  (default: 0.6)" in str(verdict)
     pose = next(one for one in motion.walk() if one.table == "model.PoseEstimation")
     assert pose.facts["result"].startswith("loaded")
+    assert "device" not in str(describe(lab.pipeline.model.PoseEstimation, key)).split("Made")[0]
     (result,) = pose.files
     source = lab.root / result.path
     assert result.size == source.stat().st_size
@@ -220,6 +224,69 @@ def test_a_table_of_the_labs_own_tells_what_it_has(lab: Lab, scripted: dict[str,
     schema.drop(force=True)
 
 
+def test_a_table_of_the_labs_own_refers_under_its_own_names(
+    lab: Lab, scripted: dict[str, Any]
+) -> None:
+    pipeline = lab.pipeline
+    schema = dj.schema(
+        "test_own_names", context={"model": pipeline.model, "kinematics": pipeline.kinematics}
+    )
+
+    @schema
+    class Bout(dj.Manual):
+        definition = """
+        -> kinematics.ProcessedPose
+        ---
+        -> model.Model.proj(rival='model_name')
+        -> [nullable] model.Model.proj(judge='model_name')
+        scored_at : datetime
+        """
+
+    key = load_pose(lab, random_tracks(20))
+    index = pipeline.kinematics.KinematicsParamSet.insert_default()
+    key["kinematics_paramset_idx"] = index
+    pipeline.kinematics.ProcessedPose.populate(key)
+    Bout.insert1({**key, "rival": "scripted", "scored_at": "2026-02-01 10:00:00"})
+    try:
+        story = describe(Bout, key)
+        made_from = {(one.table, one.key.get("recording_id")) for one in story.made_from}
+        assert made_from == {
+            ("kinematics.ProcessedPose", key["recording_id"]), ("model.Model", None)
+        }  # fmt: skip
+        assert "UTC" not in str(story).split("Made from")[0]  # nobody said so
+    finally:
+        schema.drop(force=True)
+
+
+def test_a_pose_outlives_the_facts_of_its_recording(lab: Lab, scripted: dict[str, Any]) -> None:
+    model = lab.pipeline.model
+    key = load_pose(lab, random_tracks(20))
+    (model.RecordingInfo & key).delete(safemode=False)
+    story = describe(model.PoseEstimation, key)
+    assert [one.table for one in story.made_from] == ["model.Model"]
+
+
+@dlc
+def test_a_model_is_not_said_to_be_from_a_training_that_was_repeated(
+    lab: Lab, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, model = lab.pipeline.train, lab.pipeline.model
+    table = train.ModelTraining & trained.training_key
+    info = table.fetch1("run_info")
+    later = (model.Model & trained.model_key).fetch1("run_info")["started_at"]
+    # As if the row had been deleted, and the training done again after the model was registered.
+    train.ModelTraining.update1({**trained.training_key, "run_info": {**info, "started_at": later}})
+    try:
+        story = describe(model.Model, trained.model_key)
+    finally:
+        train.ModelTraining.update1({**trained.training_key, "run_info": info})
+    assert not story.made_from
+    assert "not in the database any more" in story.note
+    assert describe(model.Model, trained.model_key).made_from
+    monkeypatch.setattr(train.schema, "is_activated", lambda: False)  # a lab may do without it
+    assert "schema train is not active" in describe(model.Model, trained.model_key).note
+
+
 def test_one_row_is_asked_for(lab: Lab, scripted: dict[str, Any]) -> None:
     model = lab.pipeline.model
     load_pose(lab, random_tracks(20))
@@ -258,18 +325,54 @@ def test_the_command(
     assert "recording_id" in capsys.readouterr().err
 
 
+@contextlib.contextmanager
+def declared_before(table: Any) -> Iterator[None]:
+    """A table as an earlier version declared it: without run_info."""
+    rename = f"ALTER TABLE {table.full_table_name} CHANGE {{}} {{}} longblob DEFAULT NULL"
+    table.connection.query(rename.format("run_info", "hidden"))
+    table.heading._attributes = None  # a fresh process would ask the server
+    try:
+        yield
+    finally:
+        table.connection.query(rename.format("hidden", "run_info"))
+        table.heading._attributes = None
+
+
 def test_tables_of_an_earlier_version_take_rows_as_before(lab: Lab) -> None:
     """A table that was declared without run_info stays without it."""
     recordings = lab.pipeline.model.RecordingInfo()
-    rename = f"ALTER TABLE {recordings.full_table_name} CHANGE {{}} {{}} longblob DEFAULT NULL"
-    recordings.connection.query(rename.format("run_info", "hidden"))
-    recordings.heading._attributes = None  # a fresh process would ask the server
-    try:
+    with declared_before(recordings):
         key = lab.add_recording(1022, lab.training_video)
         recordings.populate(key)
         assert (recordings & key).fetch1("nframes") == 300
         assert "not recorded" in str(describe(recordings, key))
-    finally:
-        recordings.connection.query(rename.format("hidden", "run_info"))
-        recordings.heading._attributes = None
     assert (recordings & key).fetch1("run_info") is None
+
+
+def test_models_of_an_earlier_version_are_registered_and_used_as_before(
+    lab: Lab, scripted: dict[str, Any], tmp_path: Path
+) -> None:
+    model = lab.pipeline.model
+    recordings, models = model.RecordingInfo(), model.Model()
+    table = tmp_path / "models.csv"
+    with declared_before(models), declared_before(recordings):
+        key = register_model(lab, "registered before")
+        table.write_text(
+            "model_name,config_relative_path,shuffle,trainingsetindex\n"
+            "ingested before,project-registered before/config.yaml,1,0\n"
+            "registered before,project-registered before/config.yaml,1,0\n"
+        )
+        outcome = ingest.ingest_model(table, verbose=False)
+        assert (outcome.inserted, outcome.n_known) == ({"Model": 1}, 1)
+        pose = load_pose(lab, random_tracks(20))
+        assert model.PoseEstimation.get_pose(pose).n_frames == 20
+        assert len(describe(model.PoseEstimation, pose).made_from) == 2
+        assert describe(models, key).facts["registered"] is None
+        assert model.PoseEstimationTask.check(pose)
+        plan = bulk.plan_inference("registered before", pose)
+        assert len(plan.rows) == 1
+        assert not any(
+            one.path.endswith((models & key).fetch1("bundle_hash"))
+            for one in housekeeping.list_unneeded().candidates
+        )
+    assert (models & key).fetch1("run_info") is None

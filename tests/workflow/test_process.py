@@ -52,6 +52,15 @@ def test_a_misspelt_restriction_does_not_let_everything_run(site: Site) -> None:
     assert not site.Plain()
 
 
+def test_jobs_of_others_do_not_use_up_the_calls(site: Site) -> None:
+    """Otherwise jobs that failed once, which stay reserved, would keep all others from a turn."""
+    site.add("", "", "")
+    site.jobs.reserve(site.Plain.table_name, site.Plain()._job_key({"a": 1, "b": 0}))
+    shared = process.run(tables=[site.Plain], reserve_jobs=True, max_calls=1, verbose=False)
+    (done,) = shared.tables
+    assert (done.made, done.taken, done.left) == (1, 1, 1)
+
+
 def test_an_interrupt_ends_the_run(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """With DataJoint's own suppress_errors, Ctrl-C would be one more failed make."""
     site.add("", "", "")

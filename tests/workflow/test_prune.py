@@ -23,7 +23,6 @@ from element_deeplabcut.store import pruning
 from element_deeplabcut.store.pruning import DAY
 from element_deeplabcut.store.runs import RunIdentity, start_run
 from workflow_deeplabcut.cli import main
-from workflow_deeplabcut.commands.prune import format_size
 
 from ..conftest import TRAINING_PARAMS, Lab, Trained
 
@@ -370,12 +369,3 @@ def test_two_processed_directories_are_refused(
     monkeypatch.setattr(train, "get_roots", lambda: other)
     with pytest.raises(SetupError, match="one linking module"):
         housekeeping.list_unneeded()
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345, "12 kB"), (999_600, "1.0 MB"),
-     (3_400_000_000, "3.4 GB"), (5_000_000_000_000, "5.0 TB")],
-)  # fmt: skip
-def test_sizes_are_written_for_people(size: int, text: str) -> None:
-    assert format_size(size) == text

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from element_deeplabcut.errors import ParameterError, QueryError
+from element_deeplabcut.wording import show_key
 
 _MOST_SHOWN = 5
 
@@ -85,11 +86,6 @@ def find_key(table: Any, key: Mapping[str, str], hint: str = "") -> dict[str, An
     more = "; ..." if len(rows) > _MOST_SHOWN else ""
     differing = _find_differing(rows)
     raise QueryError(f"{name} has several rows{said} ({shown}{more}). Add --key {differing}=VALUE.")
-
-
-def show_key(key: Mapping[str, Any]) -> str:
-    """Write a key as it is typed."""
-    return " ".join(f"{name}={value}" for name, value in key.items())
 
 
 def name_file(kind: str, key: Mapping[str, Any], suffix: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from element_deeplabcut.errors import ParameterError
+from element_deeplabcut.wording import show_size
 
 if TYPE_CHECKING:  # the other subcommands need no schemas
     from element_deeplabcut.housekeeping import Outcome
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ask(found: Survey) -> bool:
-    what = f"Remove {len(found.candidates)} folders, {format_size(found.size)}? [y/N] "
+    what = f"Remove {len(found.candidates)} folders, {show_size(found.size)}? [y/N] "
     print(what, end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -116,7 +117,7 @@ def _describe(found: Survey, processed: Path) -> str:
     lines = []
     if found.candidates:
         rows = [
-            (format_size(one.size), f"{one.age / _DAY:.0f} d", one.kind, one.path, one.reason)
+            (show_size(one.size), f"{one.age / _DAY:.0f} d", one.kind, one.path, one.reason)
             for one in sorted(found.candidates, key=lambda one: -one.size)
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -127,7 +128,7 @@ def _describe(found: Survey, processed: Path) -> str:
         ]
         lines.append("")
     lines.append(
-        f"{len(found.candidates)} folders that no row needs, {format_size(found.size)}, "
+        f"{len(found.candidates)} folders that no row needs, {show_size(found.size)}, "
         f"in '{processed}'."
     )
     if found.kept:
@@ -148,7 +149,7 @@ def _report(outcomes: Sequence[Outcome]) -> str:
         for outcome in outcomes
         if outcome.kept
     ]
-    size = format_size(sum(candidate.size for candidate in removed))
+    size = show_size(sum(candidate.size for candidate in removed))
     return "\n".join([*lines, f"Removed {len(removed)} folders, {size}."])
 
 
@@ -164,13 +165,3 @@ def _to_plain(found: Survey, outcomes: Sequence[Outcome], processed: Path) -> di
         "kept_after_all": {one.candidate.path: one.kept for one in outcomes if one.kept},
         "failed": {one.candidate.path: one.problem for one in outcomes if one.problem},
     }
-
-
-def format_size(size: int) -> str:
-    """Write a number of bytes for people, in powers of 1000."""
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"

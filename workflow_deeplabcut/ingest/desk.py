@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, cast
 
-from element_deeplabcut.errors import PathError, SetupError
+from element_deeplabcut.errors import ParameterError, PathError, SetupError
 from element_deeplabcut.linking import Roots
+from element_deeplabcut.tables import check_restrictable
 
 from .problems import suggest
 from .sheet import Sheet
@@ -66,10 +67,15 @@ class Desk:
     _roots: Roots | None = None
     _looked_for: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def check_lengths(self, sheet: Sheet, entry: Entry) -> None:
-        """Complain of texts that their columns cannot hold."""
+    def check_texts(self, sheet: Sheet, entry: Entry) -> None:
+        """Complain of texts that their columns cannot hold, or that nobody could look for."""
         sizes = self._list_sizes(entry.table)
         for name, value in entry.row.items():
+            if isinstance(value, str) and name in entry.table.primary_key:
+                try:
+                    check_restrictable(entry.column(name), value)
+                except ParameterError as error:
+                    sheet.complain(entry.line, entry.column(name), str(error))
             if isinstance(value, str) and len(value) > sizes.get(name, len(value)):
                 sheet.complain(
                     entry.line, entry.column(name),
@@ -164,7 +170,7 @@ class Desk:
         for table, group in _group(entries):
             rows = self._fetch(table, group)
             for entry in group:
-                self.check_lengths(sheet, entry)
+                self.check_texts(sheet, entry)
                 first = seen.setdefault((table.full_table_name, entry.key), entry)
                 if first is not entry:
                     self._compare_lines(sheet, entry, first)

@@ -14,6 +14,7 @@ from datajoint.errors import DuplicateError, IntegrityError
 
 from element_deeplabcut.errors import DatabaseError, ParameterError, PathError
 from element_deeplabcut.linking import show_path
+from element_deeplabcut.wording import show_count
 
 from ..worker.server import is_conflict
 from ..worker.tables import PIPELINE
@@ -87,8 +88,7 @@ class Outcome:
 
     def __str__(self) -> str:
         rows = ", ".join(
-            f"{number} {'row' if number == 1 else 'rows'} of {table}"
-            for table, number in self.inserted.items()
+            f"{show_count(number, 'row')} of {table}" for table, number in self.inserted.items()
         )
         verb = "would be inserted" if self.is_dry_run else "inserted"
         parts = [f"{rows} {verb}" if rows else "nothing to insert"]

@@ -122,7 +122,7 @@ def draft_model(sheet: Sheet, desk: Desk) -> ModelDraft:
         if first != record.line:
             said = f"'{name}' stands in line {first} too. Give each model its own name."
             sheet.complain(record.line, "model_name", said)
-        desk.check_lengths(sheet, Entry(record.line, table, dict(record.values)))
+        desk.check_texts(sheet, Entry(record.line, table, dict(record.values)))
         if name in rows:
             _compare(sheet, record, rows[name])
             n_known += 1

@@ -89,7 +89,7 @@ def draft_train_params(sheet: Sheet, desk: Desk) -> Draft:
     by_index = {int(row["paramset_idx"]): row for row in known}
     new = []
     for drafted in drafts:
-        desk.check_lengths(sheet, Entry(drafted.line, table, dict(drafted.record.values)))
+        desk.check_texts(sheet, Entry(drafted.line, table, dict(drafted.record.values)))
         if drafted.hash in by_hash:
             _compare(drafted, by_hash[drafted.hash], sheet)
         elif drafted.index in by_index:

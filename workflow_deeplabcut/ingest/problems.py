@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from element_deeplabcut.errors import ParameterError
+from element_deeplabcut.wording import show_count
 
 SHOWN_AT_MOST = 20
 """Problems that a message lists; a thousand lines of the same mistake help nobody."""
@@ -54,8 +55,7 @@ class IngestError(ParameterError):
         lines = [str(problem) for problem in self.problems[:SHOWN_AT_MOST]]
         if len(self.problems) > SHOWN_AT_MOST:
             lines.append(f"and {len(self.problems) - SHOWN_AT_MOST} more of them")
-        number = len(self.problems)
-        what = "1 problem" if number == 1 else f"{number} problems"
+        what = show_count(len(self.problems), "problem")
         super().__init__("\n  ".join([f"Nothing was ingested, because of {what}:", *lines]))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from element_deeplabcut.report import Progress, Throughput
+from element_deeplabcut.wording import show_key
 
 from ..commands.jobs import show_time
 from ..worker.listing import Job
@@ -94,7 +95,7 @@ def show_progress(progress: Progress) -> str:
 
 
 def _show_job(job: Running | Job) -> str:
-    return " ".join([job.table, *(f"{name}={value}" for name, value in job.key.items())])
+    return f"{job.table} {show_key(job.key)}"
 
 
 def _draw_throughput(status: Status) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import time
 import traceback
 from collections.abc import Callable
@@ -17,8 +16,6 @@ from .options import WorkerOptions
 from .retry import find_cause, is_transient
 from .server import is_away, is_conflict
 from .signals import StopRequest
-
-logger = logging.getLogger(__name__)
 
 _HANDING_BACK_S = 5
 """How long a worker that has to end tries to reach a database that is away."""

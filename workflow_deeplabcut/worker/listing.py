@@ -25,9 +25,6 @@ _WITHOUT_LEASE = ("error", "ignore")
 _RETRIED = ("error", "waiting")
 """States in which a job has failed and is not in anybody's hands."""
 
-STALE = ("expired", "dead")
-"""States in which nobody computes, though the job is taken."""
-
 
 @dataclass(frozen=True)
 class Job:

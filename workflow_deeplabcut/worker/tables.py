@@ -11,6 +11,7 @@ from typing import Any
 import datajoint as dj
 
 from element_deeplabcut.errors import ParameterError, SetupError
+from element_deeplabcut.wording import show_key
 
 from ..configuration.login import use_configured_database
 
@@ -152,5 +153,5 @@ def _is_number(text: str) -> bool:
 
 def show_job(table: Any, key: Mapping[str, Any]) -> str:
     """Name a job in one line of a log."""
-    values = " ".join(f"{name}={value}" for name, value in key.items())
-    return f"{table.__name__ if isinstance(table, type) else type(table).__name__} {values}"
+    name = table.__name__ if isinstance(table, type) else type(table).__name__
+    return f"{name} {show_key(key)}"

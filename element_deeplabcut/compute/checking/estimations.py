@@ -9,7 +9,7 @@ from ...errors import ElementError
 from ...store.bundles import Bundle
 from ...store.views import ProjectView
 from ...video import VideoEnds, read_ends
-from ...wording import show_duration, show_size
+from ...wording import show_count, show_duration, show_size
 from ..findings import OK, PROBLEM, WARNING, TaskCheck
 from ..inference import InferenceJob, RecordingFile, make_plan
 from ..loading import LoadingJob, run_loading
@@ -155,7 +155,7 @@ def check_videos(
                 f"{file.n_frames}. If it was replaced, delete and populate its RecordingInfo.",
             )  # fmt: skip
     if is_fine:
-        number = "1 file" if len(files) == 1 else f"{len(files)} files"
+        number = show_count(len(files), "file")
         notes.add(OK, "videos", f"{number}, {show_size(total)}; the first and last frames decode.")
     return total
 

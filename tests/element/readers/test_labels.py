@@ -17,7 +17,7 @@ from element_deeplabcut.readers.labels import (
     LabelSet,
     Split,
     check_split,
-    hash_labels,
+    digest_labels,
     labels_file,
     list_labelled_folders,
     read_labels,
@@ -137,46 +137,46 @@ def test_the_hash_does_not_depend_on_the_order_of_rows(project_dir, labels):
     shuffled = LabelSet(
         tuple(labels.images[row] for row in order), labels.body_parts, labels.positions[order]
     )
-    assert hash_labels(shuffled, project_dir) == hash_labels(labels, project_dir)
+    assert digest_labels(shuffled, project_dir).hash == digest_labels(labels, project_dir).hash
 
 
 def test_the_hash_does_not_depend_on_where_the_project_is(project_dir, labels, tmp_path):
     moved = shutil.copytree(project_dir, tmp_path / "moved")
-    assert hash_labels(labels, moved) == hash_labels(labels, project_dir)
+    assert digest_labels(labels, moved).hash == digest_labels(labels, project_dir).hash
 
 
 def test_the_hash_changes_with_one_label(project_dir, labels):
     positions = labels.positions.copy()
     positions[5, 1, 0] = np.nextafter(positions[5, 1, 0], np.inf)
     moved = replace(labels, positions=positions)
-    assert hash_labels(moved, project_dir) != hash_labels(labels, project_dir)
+    assert digest_labels(moved, project_dir).hash != digest_labels(labels, project_dir).hash
 
 
 def test_the_hash_changes_when_two_frames_exchange_their_labels(project_dir, labels):
     positions = labels.positions.copy()
     positions[[0, 1]] = positions[[1, 0]]
     swapped = replace(labels, positions=positions)
-    assert hash_labels(swapped, project_dir) != hash_labels(labels, project_dir)
+    assert digest_labels(swapped, project_dir).hash != digest_labels(labels, project_dir).hash
 
 
 def test_the_hash_changes_with_a_picture(project_dir, labels):
-    before = hash_labels(labels, project_dir)
+    before = digest_labels(labels, project_dir).hash
     (project_dir / IMAGES[9]).write_bytes(b"another picture")
-    assert hash_labels(labels, project_dir) != before
+    assert digest_labels(labels, project_dir).hash != before
 
 
 def test_the_hash_changes_with_names(project_dir, labels):
-    before = hash_labels(labels, project_dir)
-    assert hash_labels(replace(labels, body_parts=("tail", "nose")), project_dir) != before
+    before = digest_labels(labels, project_dir).hash
+    assert digest_labels(replace(labels, body_parts=("tail", "nose")), project_dir).hash != before
     renamed = IMAGES[0].replace("img00", "img77")
     (project_dir / IMAGES[0]).rename(project_dir / renamed)
-    assert hash_labels(replace(labels, images=(renamed, *IMAGES[1:])), project_dir) != before
+    assert digest_labels(replace(labels, images=(renamed, *IMAGES[1:])), project_dir).hash != before
 
 
 def test_a_missing_picture_is_named(project_dir, labels):
     (project_dir / IMAGES[4]).unlink()
     with pytest.raises(ProjectError, match=f"name '{IMAGES[4]}'"):
-        hash_labels(labels, project_dir)
+        digest_labels(labels, project_dir)
 
 
 # ---- splits ----------------------------------------------------------------------------------

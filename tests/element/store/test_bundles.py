@@ -10,7 +10,9 @@ from element_deeplabcut.errors import ElementError, ModelError, ProjectError
 from element_deeplabcut.readers.labels import read_labels
 from element_deeplabcut.readers.project import read_project
 from element_deeplabcut.readers.snapshots import list_snapshots
+from element_deeplabcut.store import files
 from element_deeplabcut.store.bundles import build_bundle, make_bundle_view, open_bundle
+from element_deeplabcut.store.files import hash_file
 
 from ..conftest import DATASET, MODEL, true_positions, write_dataset, write_model
 
@@ -319,6 +321,23 @@ def test_registering_a_damaged_model_again_repairs_it(project_dir, store, how):
     damage(bundle, how)
     assert build(project_dir, store) == bundle
     assert open_bundle(store, bundle.hash) == bundle
+
+
+def test_who_wants_the_labels_need_not_read_the_weights(project_dir, store, monkeypatch):
+    """Comparing a hundred models would else hash all of their weights, each time."""
+    bundle = build(project_dir, store)
+    hashed = []
+    monkeypatch.setattr(files, "hash_file", lambda file: hashed.append(file) or hash_file(file))
+    opened = open_bundle(store, bundle.hash, with_weights=False)
+    assert opened == bundle
+    names = {file.name for file in hashed}
+    assert {"config.yaml", "pytorch_config.yaml", "CollectedData_ann.h5"} <= names
+    assert bundle.facts.snapshot not in names
+    labels = bundle.directory / DATASET.format(0) / "CollectedData_ann.h5"
+    labels.chmod(0o644)
+    labels.write_bytes(labels.read_bytes() + b"x")
+    with pytest.raises(ModelError, match=r"CollectedData_ann\.h5 changed"):
+        open_bundle(store, bundle.hash, with_weights=False)
 
 
 def test_a_bundle_under_another_name_is_not_opened(project_dir, store):

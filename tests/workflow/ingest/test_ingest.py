@@ -13,6 +13,7 @@ from typing import Any
 import datajoint as dj
 import pytest
 
+from element_deeplabcut.errors import ParameterError
 from workflow_deeplabcut import cli, ingest
 
 from ...conftest import Lab
@@ -157,6 +158,18 @@ def test_lines_of_one_file_that_contradict_each_other(lab: Lab, write: Write) ->
         (3, "sex", "is 'M' here and 'F' in line 2. Correct one of the two."),
         (5, "", "says the same as line 4. Remove one of the two."),
     ]
+
+
+def test_names_that_nobody_could_look_for(lab: Lab, write: Write) -> None:
+    """DataJoint takes a double quote for the end of the name, and the rest of it for SQL."""
+    found = problems_of(ingest.ingest_subjects, write(SUBJECTS, '"a ""b""",F,2026-01-01,'))
+    ((line, column, said),) = found
+    assert (line, column) == (2, "subject")
+    assert "double quote" in said
+    with pytest.raises(ParameterError, match="double quote"):
+        lab.pipeline.model.Model.insert_new_model(
+            'x" OR "1"="1', lab.config, shuffle=1, trainingsetindex=0, prompt=False
+        )
 
 
 def test_duplicates_are_problems_if_asked(lab: Lab, write: Write) -> None:
