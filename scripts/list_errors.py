@@ -97,6 +97,11 @@ def name_of(node: ast.expr) -> str:
     return "value"
 
 
+def escape(sentence: str) -> str:
+    """Keep Markdown from taking ``['a']['b']`` for a link."""
+    return sentence.replace("[", "\\[")
+
+
 def write_page() -> str:
     """Put the page together."""
     kinds = read_kinds()
@@ -107,7 +112,8 @@ def write_page() -> str:
         if sentences:
             parts.append(f"\n## {kind}\n\n{meaning}\n")
             parts += [
-                f"- {sentence}  \n  <small>`{module}`</small>" for sentence, module in sentences
+                f"- {escape(sentence)}  \n  <small>`{module}`</small>"
+                for sentence, module in sentences
             ]
     return "\n".join(parts) + "\n"
 
