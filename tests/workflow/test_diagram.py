@@ -44,6 +44,7 @@ def graphs(script: Any, server: database.Server) -> dict[str, Graph]:
     return script.read_setups(server)
 
 
+@pytest.mark.slow
 def test_the_pictures_are_up_to_date(script: Any, graphs: dict[str, Graph]) -> None:
     assert script.list_stale(graphs) == [], "run: python scripts/draw_diagrams.py"
 

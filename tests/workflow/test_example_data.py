@@ -17,6 +17,7 @@ from workflow_deeplabcut import example_data
 from workflow_deeplabcut.example_data import OPENFIELD, download_openfield, render_example
 
 
+@pytest.mark.slow
 def test_the_rendered_example_is_complete_and_made_once(tmp_path: Path) -> None:
     config = render_example(tmp_path / "example")
     project = read_project(config.parent)
@@ -40,6 +41,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["precious.mp4"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_rendering_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -396,6 +396,7 @@ def test_an_interrupted_drawing_leaves_nothing(make_job: Any) -> None:
     assert run_labeling(job, roots, lambda a, b: (position[a:b], np.ones((b - a, 3, 1)))).paths
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     def peak(n_frames: int) -> int:
         video = film(tmp_path / f"{n_frames}.mp4", n_frames, 64, 96)
