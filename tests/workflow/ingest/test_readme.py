@@ -11,18 +11,27 @@ import pytest
 from .conftest import REPOSITORY, Shell
 
 
-def list_steps() -> list[tuple[str, str]]:
-    """Blocks of code between that heading and the next: language, code."""
+def list_steps(start: str, end: str) -> list[tuple[str, str]]:
+    """Blocks of code between two places of the README: language, code."""
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    section = text.partition("From spreadsheets to results")[2].partition("\n## ")[0]
+    section = text.partition(start)[2].partition(end)[0]
     return re.findall(r"```(\w+)\n(.*?)```", section, re.DOTALL)
+
+
+def list_worker_commands() -> list[list[str]]:
+    """Those of a worker's day, made to end and to need no GPU."""
+    ((_, code),) = list_steps("### Workers", "\n### ")
+    for old, new in {"--hours 23.5": "--stop-when-idle", "cuda:0": "cpu", " --watch": ""}.items():
+        assert old in code
+        code = code.replace(old, new)
+    return [shlex.split(line, comments=True)[1:] for line in code.splitlines()]
 
 
 @pytest.mark.dlc
 def test_from_spreadsheets_to_a_picture(open_shell: Callable[[str], Shell]) -> None:
     shell = open_shell("readme_way_")
     (shell.folder / "user_data").symlink_to(REPOSITORY / "user_data")
-    for language, code in list_steps():
+    for language, code in list_steps("From spreadsheets to results", "\n## "):
         if language == "python":
             shell.python(code)
             continue
@@ -35,6 +44,9 @@ def test_from_spreadsheets_to_a_picture(open_shell: Callable[[str], Shell]) -> N
     assert picture.stat().st_size > 10_000
     poses = "from workflow_deeplabcut.pipeline import model; print(len(model.PoseEstimation()))"
     assert shell.python(poses) == "2"
+    for words in list_worker_commands():
+        ended = shell(*words)
+        assert ended.code == 0, f"{words}\n{ended.out}\n{ended.err}"
 
 
 @pytest.mark.slow
