@@ -69,14 +69,26 @@ def read_yaml(file: Path, *, is_ours: bool = False) -> dict[str, Any]:
         text, age_s = _read_text(file)
         content = _parse(text)
         waited_s = time.monotonic() - started
-        has_stayed_s = waited_s - first_seen.setdefault(text, waited_s)
-        is_settled = is_ours or age_s > _SETTLED_AFTER_S or has_stayed_s > _SETTLED_AFTER_S / 2
+        known_for_s = waited_s - first_seen.setdefault(text, waited_s)
+        is_settled = is_ours or age_s > _SETTLED_AFTER_S or _is_whole(text, first_seen, known_for_s)
         if isinstance(content, dict) and is_settled:
             return content
         if is_ours or age_s > _SETTLED_AFTER_S or waited_s > _PATIENCE_S:
             problem = content if isinstance(content, str) else "is being rewritten all the time"
             raise ProjectError(f"'{file}' {problem}. Restore it, or save it again with DeepLabCut.")
         time.sleep(_PAUSE_S)
+
+
+def _is_whole(text: str, seen: Mapping[str, float], known_for_s: float) -> bool:
+    """Whether a file that is being written has this text when it is whole.
+
+    If that is all there was for a while, it is. Where the file changes all the time, a text that
+    was cut off comes back, too; but sooner or later the whole one is seen, which begins with it.
+    """
+    if len(seen) == 1:
+        return known_for_s > _SETTLED_AFTER_S / 2
+    is_cut = any(other != text and other.startswith(text) for other in seen)
+    return not is_cut and known_for_s > 2 * _SETTLED_AFTER_S
 
 
 def _read_text(file: Path) -> tuple[str, float]:

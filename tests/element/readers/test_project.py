@@ -301,6 +301,28 @@ def test_a_config_rewritten_by_another_process_all_the_time_is_always_whole(tmp_
             writer.kill()
 
 
+def test_a_part_that_comes_back_is_not_believed(tmp_path):
+    """Longer than a part may stay, because somebody rewrites the file again and again."""
+    file, stop = tmp_path / "config.yaml", threading.Event()
+    file.write_text(WHOLE)
+    part = WHOLE[: WHOLE.index("- elbow")]
+
+    def rewrite():
+        while not stop.is_set():
+            for text, seconds in ((part, 0.15), (WHOLE, 0.08)):
+                file.write_text(text)
+                time.sleep(seconds)
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    try:
+        for _ in range(4):
+            assert read_project(file).body_parts == ("paw", "elbow")
+    finally:
+        stop.set()
+        writer.join()
+
+
 # ---- which engine a shuffle is for -----------------------------------------------------------
 
 
