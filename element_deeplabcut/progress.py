@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 from .engines.base import TrainingProgress
 from .errors import Interrupted
 from .interruption import check_interruption
+from .surroundings import is_in_notebook
 
 logger = logging.getLogger(__name__)
 
@@ -187,4 +188,4 @@ def show_tasks(description: str, total: int) -> Iterator[Callable[[int], object]
 
 
 def _interval() -> float:
-    return 0.3 if sys.stderr.isatty() or "ipykernel" in sys.modules else _LOG_INTERVAL_S
+    return 0.3 if sys.stderr.isatty() or is_in_notebook() else _LOG_INTERVAL_S

@@ -16,6 +16,7 @@ from .linking import Roots, check_relative
 from .readers.project import ProjectConfig, parse_project, read_project
 from .store.bundles import Bundle, build_bundle, find_model
 from .store.runs import open_run
+from .surroundings import is_in_notebook
 
 SETTINGS = (
     "snapshotindex",
@@ -231,6 +232,6 @@ def confirm(question: str) -> bool:
     """Ask a person; where nobody can answer (a script, a worker) the call itself is consent."""
     import datajoint as dj
 
-    if not (sys.stdin.isatty() or "ipykernel" in sys.modules):
+    if not (sys.stdin.isatty() or is_in_notebook()):
         return True
     return dj.utils.user_choice(question, choices=("yes", "no"), default="no") == "yes"

@@ -297,8 +297,9 @@ def test_a_check_and_a_description(
     train, model = lab.pipeline.train, lab.pipeline.model
     name = trained.model_key["model_name"]
     names = {"train": train, "model": model}
-    replacements = {"'reaching'": f"'{name}'", "cuda:0": "cpu"}
-    page = run_code(read_code("check.md", replacements), key=trained.training_key, **names)
+    replacements = {"\"model_name='reaching'\"": "analyzed", "cuda:0": "cpu"}
+    given = {"key": trained.training_key, "analyzed": estimated}
+    page = run_code(read_code("check.md", replacements), **given, **names)
     assert page["report"]
     assert "problem" not in capsys.readouterr().out
     run_code(read_code("provenance.md", {'"reaching"': f'"{name}"'}), key=estimated, **names)

@@ -135,7 +135,8 @@ def test_deeplabcut_evaluates_and_analyzes_what_was_published(
     assert theirs["train rmse"] == pytest.approx(ours["train_error"], abs=0.006)
     table = pd.read_hdf(tmp_path / f"{Path(lab.new_video).stem}{scorer}.h5")
     mine = model.PoseEstimation.get_trajectory(key)
-    assert np.array_equal(table.to_numpy(), mine.to_numpy())
+    bound = 1e-3  # px, of the fast form
+    assert np.allclose(table.to_numpy(), mine.to_numpy(), rtol=0, atol=bound)
 
 
 def test_deeplabcut_goes_on_training_what_was_published(lab: Lab, project: Project) -> None:

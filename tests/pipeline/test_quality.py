@@ -62,6 +62,7 @@ def test_an_unknown_body_part_is_refused(lab: Lab, scripted: Any) -> None:
     with pytest.raises(QueryError, match="Did you mean 'nose'"):
         report.PoseQuality.populate(key, {"quality_paramset_idx": index})
     assert not report.PoseQuality & key
+    (report.QualityParamSet & {"quality_paramset_idx": index}).delete(safemode=False)
 
 
 @pytest.mark.dlc

@@ -119,12 +119,14 @@ def test_from_queued_tasks_to_motion(
     only = "recording_id IN (1190, 1191, 1192)"
     model_name = trained.model_key["model_name"]
     plan = bulk.queue_inference(model_name, only)
-    pipeline.report.QualityParamSet.insert_default()
-    pipeline.kinematics.KinematicsParamSet.insert_default()
+    params = {  # the lab of the tests has others, too
+        "quality_paramset_idx": pipeline.report.QualityParamSet.insert_default(),
+        "kinematics_paramset_idx": pipeline.kinematics.KinematicsParamSet.insert_default(),
+    }
     pipeline.model.LabeledVideo.request({**keys[0], "model_name": model_name})
     names = ["RecordingInfo", "PoseEstimation", "PoseQuality", "ProcessedPose", "Kinematics",
              "LabeledVideo"]  # fmt: skip
-    summary = process.run(only, tables=names, make_kwargs={"device": "cpu"})
+    summary = process.run(only, params, tables=names, make_kwargs={"device": "cpu"})
     made = {table.table: table.made for table in summary.tables}
     assert made == {
         "RecordingInfo": 2, "PoseEstimation": 2, "PoseQuality": 2, "ProcessedPose": 2,
