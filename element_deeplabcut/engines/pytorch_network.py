@@ -62,6 +62,13 @@ def make_fast(model: Any, precision: str = "float32") -> Any:
     return fast.to(memory_format=torch.channels_last, dtype=getattr(torch, precision))
 
 
+def can_fold(model: Any) -> bool:
+    """Whether a network has batch norms at all."""
+    from torch import nn
+
+    return any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
 def fold_batch_norms(network: Any) -> int:
     """Fold each batch norm into the convolution that is declared right before it, in place.
 

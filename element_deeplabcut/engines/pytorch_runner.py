@@ -82,6 +82,7 @@ class FastRunner:
         self._contexts: dict[tuple[int, ...], dict[str, Any]] = {}
         self._tolerances: dict[tuple[int, ...], network.Tolerance | None] = {}
         self._portion: int | None = None
+        self._compared: dict[str, dict[str, Any]] | None = None
 
     # --- what DeepLabCut calls --------------------------------------------------------------------
 
@@ -137,22 +138,30 @@ class FastRunner:
     def _find_tolerance(self, frames: Sequence[Frame], n_batches: int) -> network.Tolerance | None:
         """How far to trust the fast network with frames of this size; the first ones tell."""
         size = frames[0].shape
+        self._compared = None
         if size not in self._tolerances:
-            self._tolerances[size] = self._compare(frames[: self._own.batch_size])
+            first = frames[: self._own.batch_size]
+            maps = self._forward(self._to_device(first))
+            self._tolerances[size] = self._compare(first, maps)
+            if len(first) == len(frames):
+                self._compared = maps  # and need not be computed again
         too_many = _MUCH_DOUBT * n_batches * self.batch_size
         if n_batches > _PATIENCE and self.account.n_left > too_many:
             self._tolerances[size] = None
         tolerance = self._tolerances[size]
-        if tolerance is not None:
+        if tolerance is None:
+            self._compared = None
+        else:
             self.account.network = "folded, channels last"
             self.account.precision = self._precision
             self.account.difference_px = tolerance.difference_px
         return tolerance
 
-    def _compare(self, frames: Sequence[Frame]) -> network.Tolerance | None:
+    def _compare(
+        self, frames: Sequence[Frame], fast: dict[str, dict[str, Any]]
+    ) -> network.Tolerance | None:
         inputs = self._prepare_as_deeplabcut(frames)
         own = self._own.model(inputs.to(self._device))
-        fast = self._forward(self._to_device(frames))
         if self._precision != "float32":  # asked for, so it is taken, and the difference noted
             ours, theirs = (network.read_poses(self._own.model, maps) for maps in (fast, own))
             apart = [(ours[name] - theirs[name])[..., :2].abs().max() for name in ours]
@@ -162,7 +171,9 @@ class FastRunner:
     # --- the fast network -------------------------------------------------------------------------
 
     def _launch(self, frames: Sequence[Frame], tolerance: network.Tolerance) -> _Launched:
-        maps = self._forward(self._to_device(frames))
+        maps, self._compared = self._compared, None
+        if maps is None:
+            maps = self._forward(self._to_device(frames))
         self.account.at_once = min(self._portion or self.batch_size, self.batch_size)
         poses = network.read_poses(self._own.model, maps)
         doubts = None
@@ -264,6 +275,8 @@ def make_fast_runner(
     Returns:
         None where DeepLabCut's does anything that `FastRunner` cannot do.
     """
+    if str(own.device) == "cpu" and precision == "float32" and not network.can_fold(own.model):
+        return None  # channels last alone gain less than the comparison costs
     scale = _find_scale(own) if _is_plain(own) else None
     return None if scale is None else FastRunner(own, scale, at_once, precision)
 

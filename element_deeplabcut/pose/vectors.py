@@ -121,10 +121,8 @@ class VectorReader:
             f"(individual, body_part) IN ({places})",
             [name for track in tracks for name in track],
         )
-        connection = self.table.connection
-        if not connection.is_connected:
-            connection.connect()
-        with connection._conn.cursor(SSCursor) as cursor:
+        # DataJoint has used the connection a moment ago, and reconnected where that was needed.
+        with self.table.connection._conn.cursor(SSCursor) as cursor:
             cursor.execute(sql, args)
             yield from cursor
 

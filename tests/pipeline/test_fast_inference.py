@@ -224,10 +224,11 @@ def build_random(lab: Lab, folder: Path, net: dict[str, Any]) -> Bundle:
 def test_deeplabcuts_default_network(
     lab: Lab, runs: Runs, tmp_path: Path, videos: list[Video]
 ) -> None:
-    """resnet50_gn has no batch norms to fold; with random weights it is sure of nothing."""
+    """resnet50_gn has no batch norms to fold, so that a processor gains nothing: it runs itself."""
     random = build_random(lab, tmp_path, {})
-    ours, _ = runs.ours(random, videos[1])
-    assert distance(ours, runs.theirs(random, videos[1])) <= BOUND_PX
+    ours, found = runs.ours(random, videos[1])
+    assert found.conditions["network"] == "deeplabcut"
+    assert distance(ours, runs.theirs(random, videos[1])) == 0
 
 
 def test_frames_that_rounding_decides_are_left_to_deeplabcut(
