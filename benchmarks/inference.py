@@ -238,12 +238,14 @@ def measure_here(options: argparse.Namespace) -> list[Row]:
         Row.of("populate, DeepLabCut's own settings", tiny["exact"], 1.05,
                f"analyze_videos = 1, 0 px, {options.frames} frames, {where}"),
         Row.of("populate, fast path, tiny network", tiny["fast"], 0.6,
-               f"analyze_videos = 1, within 1e-3 px, {options.frames} frames, {where}"),
+               f"analyze_videos = 1, within 1e-3 px, {options.frames} frames, {where}; bound by "
+               "convolutions, three quarters of what is left"),
         Row.of("populate, DeepLabCut's default network", default["fast"], 1.0,
                f"analyze_videos = 1, within 1e-3 px, {options.default_frames} frames, {where}; "
-               "its convolutions bound it, and it has no batch norms to fold"),
+               "no batch norms to fold: DeepLabCut's own network runs"),
         Row.of(f"{len(short)} short videos, one process", many, 0.6,
-               f"one analyze_videos call each = 1; ours {seconds:.1f} s, {where}"),
+               f"one analyze_videos call each = 1; ours {seconds:.1f} s, {where}; bound by the forward "
+               "pass, and each video's first batch goes through both networks"),
         Row.of(f"{len(short)} short videos, a process each", processes, 0.15,
                f"one process per video = 1, imports included, {where}"),
     ]  # fmt: skip

@@ -86,7 +86,7 @@ def _time_range(
         times.append(1e3 * cost.wall)
     return Row.of(
         f"{N_RANGE} frames of one part out of {n_frames}", times[1:], RANGE_GOAL_MS,
-        "ms, get_pose with all it knows; server warm",
+        "ms, get_pose with all it knows; bound by the server, which reads the row's whole arrays",
     )  # fmt: skip
 
 
