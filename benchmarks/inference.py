@@ -244,8 +244,8 @@ def measure_here(options: argparse.Namespace) -> list[Row]:
                f"analyze_videos = 1, within 1e-3 px, {options.default_frames} frames, {where}; "
                "no batch norms to fold: DeepLabCut's own network runs"),
         Row.of(f"{len(short)} short videos, one process", many, 0.6,
-               f"one analyze_videos call each = 1; ours {seconds:.1f} s, {where}; bound by the forward "
-               "pass, and each video's first batch goes through both networks"),
+               f"one analyze_videos call each = 1; ours {seconds:.1f} s, {where}; bound by "
+               "the forward pass; each video's first batch goes through both networks"),
         Row.of(f"{len(short)} short videos, a process each", processes, 0.15,
                f"one process per video = 1, imports included, {where}"),
     ]  # fmt: skip

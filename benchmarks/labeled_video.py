@@ -101,8 +101,8 @@ def compare(options: argparse.Namespace) -> Row:
     extra = f", trail {options.trail}" * bool(options.trail) + ", skeleton" * options.skeleton
     return Row.of(
         f"labeled video{extra}", divide("wall"), GOAL,
-        f"of create_labeled_video; {options.size}, {options.cores} core, {rate:.0f} frames/s; bound "
-        f"by decoding and encoding, five sixths of it; "
+        f"of create_labeled_video; {options.size}, {options.cores} core, {rate:.0f} frames/s; "
+        "bound by decoding and encoding, five sixths of it; "
         f"cpu {statistics.median(divide('cpu')):.2f}",
     )  # fmt: skip
 
