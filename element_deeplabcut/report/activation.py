@@ -48,6 +48,6 @@ def activate(
         for table in (TrainingProgress, Snapshot):
             if table.database is None:
                 schema(table, context={"train": train})
-        record_in(TRAINING, TrainingProgress())
-    record_in(INFERENCE, InferenceProgress())
+        record_in(TRAINING, TrainingProgress(), train.ModelTraining())
+    record_in(INFERENCE, InferenceProgress(), model.PoseEstimation())
     add_observer(observe)

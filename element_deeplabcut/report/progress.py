@@ -170,7 +170,8 @@ def list_progress(
             f"There is no state {', '.join(unknown)}; choose from {', '.join(STATES)}."
         )
     stored = sorted({"running" if state == "silent" else state for state in states})
-    wanted = [{"state": state} for state in stored] if states else True
+    # What is recorded is finished, whatever its row says.
+    wanted = True if not states or "finished" in states else [{"state": s} for s in stored]
     found = []
     for table, result in _list_tables():
         rows = _fetch(table & _choose(restriction, table) & wanted, limit)

@@ -7,7 +7,9 @@ writes them every `INTERVAL_S`. Every statement has a time limit. What fails is 
 next round, and said once, at the end.
 
 A row belongs to the attempt that began last: a worker that was paused, or cut off from the
-database, and whose job another one has taken over, finds that attempt there and falls silent.
+database, and whose job another one has taken over, finds that attempt there and falls silent. And
+where the result is recorded there is nothing left to say: who was paused before its attempt began,
+and begins when another one has done the work, writes nothing either.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ class Target:
         describe: Spells the columns of one kind of work.
         done: Name of the column that says how much is done.
         total: Name of the one that says of how much.
+        result: Full name of the table that results are recorded in.
     """
 
     connection: Any
@@ -75,18 +78,19 @@ class Target:
     describe: Callable[[Standing], dict[str, Any]]
     done: str
     total: str
+    result: str
 
 
 _targets: dict[str, Target] = {}
 
 
-def record_in(kind: str, table: Any) -> None:
-    """Record one kind of work in a table from now on, if the table is there."""
-    if table.is_declared:
-        describe, done, total = _COLUMNS[kind]
+def record_in(kind: str, table: Any, result: Any) -> None:
+    """Record one kind of work in a table from now on, if it and that of the results are there."""
+    if table.is_declared and result.is_declared:
         _targets[kind] = Target(
-            table.connection, table.full_table_name, tuple(table.primary_key), describe, done, total
-        )
+            table.connection, table.full_table_name, tuple(table.primary_key), *_COLUMNS[kind],
+            result.full_table_name,
+        )  # fmt: skip
 
 
 def observe(kind: str, key: Mapping[str, Any]) -> Observation | None:
@@ -282,7 +286,11 @@ class Recorder:
             if outcome is not None:
                 self._settle(*outcome)
             return
-        row = self._build_row(self._standing, *(outcome or ("running", "")))
+        state, message = outcome or ("running", "")
+        is_last = outcome is not None and state != "finished"
+        if is_last or not self._is_there:
+            self._give_up_if_recorded()
+        row = self._build_row(self._standing, state, message)
         if self._is_there and self._update(row):
             return
         self._make_way()
@@ -321,6 +329,18 @@ class Recorder:
             f"WHERE {self._this_row()} AND attempt=%s",
             *(*row.values(), *self._key.values(), self._attempt),
         )
+
+    def _give_up_if_recorded(self) -> None:
+        """Leave the work to whoever has done it: this attempt began too late, or stopped too late.
+
+        Raises:
+            _GivenUpError: The result is recorded.
+        """
+        if self._execute(
+            f"SELECT 1 FROM {self._target.result} WHERE {self._this_row()}", *self._key.values()
+        ):
+            self._settle("finished", "")
+            raise _GivenUpError
 
     def _make_way(self) -> None:
         """Insist that no attempt has a row there which began later than this one.

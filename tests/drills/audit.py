@@ -83,8 +83,8 @@ def check_progress(site: Site, found: Findings) -> None:
         (report.TrainingProgress, site.pipeline.train.ModelTraining),
         (report.InferenceProgress, site.pipeline.model.PoseEstimation),
     ):
-        for key in (progress & "state<>'finished'" & table.proj()).fetch("KEY"):
-            found.stuck.add(f"the progress of {_name_key(key)}, which is recorded, is not finished")
+        for row in (progress & "state<>'finished'" & table.proj()).fetch(as_dict=True):
+            found.stuck.add(f"recorded work is not finished by its progress: {_name_key(row)}")
 
 
 # --- lost -----------------------------------------------------------------------------------------

@@ -276,25 +276,67 @@ def test_an_attempt_that_could_not_write_leaves_the_row_of_a_later_one_alone(
 
 
 @pytest.mark.dlc
-def test_what_is_recorded_is_finished_whatever_an_attempt_said(lab: Lab, trained: Trained) -> None:
-    """The attempt that did it may have been where no progress is recorded."""
+def test_what_is_recorded_is_finished_whatever_its_row_says(lab: Lab, trained: Trained) -> None:
+    """The last word was lost with the process, or the attempt was where none is recorded."""
     report, key = lab.pipeline.report, trained.training_key
-    before = (report.TrainingProgress & key).fetch(as_dict=True)
-
-    def fail() -> None:
-        with announced(TRAINING, key), show_training(""):
-            raise VideoError("'a.mp4' is damaged.")
-
-    try:
-        with pytest.raises(VideoError):
-            fail()
-        assert row_of(lab, key)["state"] == "failed"
+    with keeping_the_row(lab, key):
+        report.TrainingProgress.update1({**key, "state": "failed", "message": "no space left"})
         (progress,) = report.list_progress(key)
         assert (progress.state, progress.message) == ("finished", "")
+        assert len(report.list_progress(key, states=["finished"])) == 1
         assert not report.list_progress(key, states=["failed"])
+
+
+@pytest.mark.dlc
+@pytest.mark.parametrize("before", ["finished", "running"])
+def test_an_attempt_that_begins_after_the_work_was_recorded_leaves_its_row(
+    lab: Lab, trained: Trained, often: None, before: str
+) -> None:
+    """A worker was paused between its reservation and its computation; another one did the work."""
+    table, key = lab.pipeline.report.TrainingProgress, trained.training_key
+
+    def stop() -> None:
+        with announced(TRAINING, key), show_training("", "pytorch", 0, "too late") as update:
+            until(lambda: not threads())
+            update(TrainingProgress(1, 2000, {}))
+            raise Stopped("another worker has it")
+
+    with keeping_the_row(lab, key) as row:
+        table.update1({**key, "state": before})
+        with pytest.raises(Stopped):
+            stop()
+        now = row_of(lab, key)
+        assert (now["state"], now["device"]) == ("finished", row["device"])
+        assert now["epoch"] == now["total_epochs"] == row["epoch"]
+
+
+@pytest.mark.dlc
+def test_an_attempt_that_stops_after_the_work_was_recorded_leaves_it_finished(
+    lab: Lab, trained: Trained, often: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began a moment before another worker recorded."""
+    key = trained.training_key
+    with keeping_the_row(lab, key):
+        with monkeypatch.context() as patch, pytest.raises(Stopped):  # noqa: PT012
+            patch.setattr(recorder.Recorder, "_give_up_if_recorded", lambda self: None)
+            with announced(TRAINING, key), show_training("", "pytorch", 0, "late") as update:
+                update(TrainingProgress(1, 20, {}))
+                until(lambda: row_of(lab, key)["device"] == "late")
+                patch.undo()  # now the other one has recorded
+                raise Stopped("another worker has it")
+        row = row_of(lab, key)
+        assert (row["state"], row["message"], row["epoch"]) == ("finished", "", 20)
+
+
+@contextlib.contextmanager
+def keeping_the_row(lab: Lab, key: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    table = lab.pipeline.report.TrainingProgress
+    (row,) = (table & key).fetch(as_dict=True)
+    try:
+        yield row
     finally:
-        (report.TrainingProgress & key).delete(safemode=False)
-        report.TrainingProgress.insert(before)
+        (table & key).delete(safemode=False)
+        table.insert1(row)
 
 
 # --- tasks come first -----------------------------------------------------------------------------

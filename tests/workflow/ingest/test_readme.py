@@ -31,6 +31,13 @@ def list_worker_commands() -> list[list[str]]:
 def test_from_spreadsheets_to_a_picture(open_shell: Callable[[str], Shell]) -> None:
     shell = open_shell("readme_way_")
     (shell.folder / "user_data").symlink_to(REPOSITORY / "user_data")
+    # Where the files are is what the README has a user configure, and nothing else.
+    (shell.folder / "demo_output").mkdir()
+    (shell.folder / "demo_output" / "data").symlink_to(shell.environment["DLC_ROOT_DATA_DIR"])
+    del shell.environment["DLC_ROOT_DATA_DIR"]
+    ((_, setup),) = list_steps("## Use it in your lab", "The [notebooks]")
+    (root,) = [line for line in setup.splitlines() if "--root" in line]
+    assert shell(*shlex.split(root, comments=True)[1:]).code == 0
     for language, code in list_steps("From spreadsheets to results", "\n## "):
         if language == "python":
             shell.python(code)

@@ -63,7 +63,9 @@ def read_log(slurm: Slurm, job: str, task: int = 0) -> str:
 def test_a_preempted_training_goes_on(lab: Lab, slurm: Slurm) -> None:
     """Somebody with priority takes the whole node; afterwards the task is back, and finishes it."""
     updates = {**TINY_NETWORK, "runner.eval_interval": 1}
-    params = {**TRAINING_PARAMS, "epochs": 8, "save_epochs": 1, "pytorch_cfg_updates": updates}
+    # Enough that it still trains when Slurm, some seconds later, has made way.
+    epochs = 16
+    params = {**TRAINING_PARAMS, "epochs": epochs, "save_epochs": 1, "pytorch_cfg_updates": updates}
     key = lab.add_training(1050, params)
     write_environment(
         slurm, DATABASE_PREFIX="test_", DLC_ROOT_DATA_DIR=str(lab.root),
@@ -91,10 +93,10 @@ def test_a_preempted_training_goes_on(lab: Lab, slurm: Slurm) -> None:
     # A single complete curve, in one row, that was stopped once.
     row = (table & key).fetch1()
     (stop,) = row["run_info"]["resumed"]
-    assert 3 <= stop["epochs"] < row["latest_snapshot"] == 8
+    assert 3 <= stop["epochs"] < row["latest_snapshot"] == epochs
     (file,) = (lab.processed / row["run_info"]["run_directory"]).rglob("learning_stats.csv")
     curve = read_learning_curve(file)
-    assert curve.steps.tolist() == list(range(1, 9))
+    assert curve.steps.tolist() == list(range(1, epochs + 1))
     assert all(value == value for value in curve.columns[LOSS])
     assert not lab.pipeline.train.schema.jobs & "status='reserved'"
 
