@@ -78,18 +78,9 @@ class QueuePlan:
 def plan_inference(
     model_name: str, recordings: Any = None, params: Mapping[str, Any] | None = None
 ) -> QueuePlan:
-    """Plan the analysis of every recording that lacks poses of a model.
+    """Plan what `queue_inference` queues; arguments and errors are its.
 
     Recordings whose analysis is queued already, or failed, stay as they are.
-
-    Args:
-        model_name: Model.
-        recordings: Restriction of ``VideoRecording``, as DataJoint takes them; None takes all.
-        params: Parameters of the analysis, as for ``PoseEstimationTask.generate``.
-
-    Raises:
-        QueryError: There is no such model, or no such recording.
-        ParameterError: A parameter is not valid.
     """
     model = importlib.import_module(PIPELINE).model
     if not model.Model & {"model_name": model_name}:
@@ -164,22 +155,9 @@ def plan_training(
     model_prefix: str = "",
     repeat: bool = False,
 ) -> QueuePlan:
-    """Plan a training with every one of some parameter sets on every one of some video sets.
+    """Plan what `queue_training` queues; arguments and errors are its.
 
     A pair that has a task already (of the same project and prefix) gets no second one.
-
-    Args:
-        paramsets: Numbers of parameter sets, one or several, or a restriction of
-            ``TrainingParamSet``; None takes all.
-        video_sets: Likewise, of ``VideoSet``.
-        project: DeepLabCut project relative to a root, its folder or config.yaml; '' is the one
-            that holds the files of the video set.
-        model_prefix: DeepLabCut's model prefix.
-        repeat: Queue pairs again that have a task already.
-
-    Raises:
-        QueryError: There is no such parameter set or video set.
-        ParameterError: A video set without files is to be trained on, and no project was named.
     """
     train = importlib.import_module(PIPELINE).train
     tasks = train.TrainingTask()
@@ -204,11 +182,8 @@ def plan_training(
         f"Trainings with {show_count(len(pairs) // n_sets, 'parameter set')} on "
         f"{show_count(n_sets, 'video set')}"
     )
-    new_ids = [f"training_id {row['training_id']}: parameter set {row['paramset_idx']} on video "
-               f"set {row['video_set_id']}" for row in rows[:20]]  # fmt: skip
-    if len(rows) > len(new_ids):
-        new_ids.append(f"and {len(rows) - len(new_ids)} more")
-    return QueuePlan(what, tasks, rows, [*new_ids, *_note(n_done, n_known - n_done, "it is")])
+    notes = _note(n_done, n_known - n_done, "it is")
+    return QueuePlan(what, tasks, rows, [*_list_new(rows), *notes])
 
 
 def queue_training(
@@ -277,6 +252,12 @@ def _carry_out(plan: QueuePlan, dry_run: bool, verbose: bool) -> QueuePlan:
     if not dry_run and plan.execute() and verbose:
         print(f"Queued as batch {plan.batch_id}; bulk.undo({plan.batch_id}) takes it back.")
     return plan
+
+
+def _list_new(rows: Sequence[Mapping[str, Any]], limit: int = 20) -> list[str]:
+    new = [f"training_id {row['training_id']}: parameter set {row['paramset_idx']} on video "
+           f"set {row['video_set_id']}" for row in rows[:limit]]  # fmt: skip
+    return new if len(rows) <= limit else [*new, f"and {len(rows) - limit} more"]
 
 
 def _list_keys(query: Any, names: Sequence[str]) -> set[tuple[Any, ...]]:

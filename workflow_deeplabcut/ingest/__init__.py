@@ -14,17 +14,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, TypedDict
 
 from element_deeplabcut.errors import ParameterError
 
 from .files import Kind, Outcome, get_kind, ingest_files, recognise
 from .problems import IngestError, Problem
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = [
     "IngestError",
     "Outcome",
     "Problem",
     "ingest_all",
+    "ingest_file",
     "ingest_model",
     "ingest_model_vids",
     "ingest_sessions",
@@ -34,19 +39,33 @@ __all__ = [
 ]
 
 
-def ingest_subjects(
-    file: str | os.PathLike[str] = "user_data/subjects.csv",
+class Checks(TypedDict, total=False):
+    """Options of every function here.
+
+    Attributes:
+        dry_run: Check, and say what would be inserted; nothing is written.
+        check_files: Files and folders that are named have to be there on this machine.
+    """
+
+    dry_run: bool
+    check_files: bool
+
+
+def ingest_file(
+    kind: str,
+    file: str | os.PathLike[str],
     skip_duplicates: bool = True,
     verbose: bool = True,
     *,
     dry_run: bool = False,
     check_files: bool = True,
 ) -> Outcome:
-    """Ingest subjects.
+    """Ingest one table file; each of the functions below is this one for a kind of its own.
 
     Args:
-        file: Table file with the columns
-            ``subject,sex,subject_birth_date,subject_description``.
+        kind: ``subjects``, ``sessions``, ``train_params``, ``train_vids``, ``model_vids`` or
+            ``model``.
+        file: Table file with the columns of that kind.
         skip_duplicates: Lines that are in the database already are left out; otherwise they are
             errors.
         verbose: Print what came of it.
@@ -58,157 +77,96 @@ def ingest_subjects(
 
     Raises:
         IngestError: Something is wrong with the file; nothing was written.
+        ParameterError: There is no such kind.
     """
     options = {"dry_run": dry_run, "check_files": check_files, "skip_duplicates": skip_duplicates}
-    return _ingest([(get_kind("subjects"), file)], verbose, **options)[0]
+    return _ingest([(get_kind(kind), file)], verbose, **options)[0]
+
+
+def ingest_subjects(
+    file: str | os.PathLike[str] = "user_data/subjects.csv",
+    skip_duplicates: bool = True,
+    verbose: bool = True,
+    **options: Unpack[Checks],
+) -> Outcome:
+    """Ingest subjects.
+
+    Columns: ``subject,sex,subject_birth_date,subject_description``.
+    All else, with ``dry_run`` and ``check_files``, is as in `ingest_file`.
+    """
+    return ingest_file("subjects", file, skip_duplicates, verbose, **options)
 
 
 def ingest_sessions(
     file: str | os.PathLike[str] = "user_data/sessions.csv",
     skip_duplicates: bool = True,
     verbose: bool = True,
-    *,
-    dry_run: bool = False,
-    check_files: bool = True,
+    **options: Unpack[Checks],
 ) -> Outcome:
     """Ingest sessions, with their directories and notes.
 
-    Args:
-        file: Table file with the columns
-            ``subject,session_datetime,session_dir,session_note``.
-        skip_duplicates: Lines that are in the database already are left out; otherwise they are
-            errors.
-        verbose: Print what came of it.
-        dry_run: Check, and say what would be inserted; nothing is written.
-        check_files: Files and folders that it names have to be there on this machine.
-
-    Returns:
-        What was inserted.
-
-    Raises:
-        IngestError: Something is wrong with the file; nothing was written.
+    Columns: ``subject,session_datetime,session_dir,session_note``.
+    All else, with ``dry_run`` and ``check_files``, is as in `ingest_file`.
     """
-    options = {"dry_run": dry_run, "check_files": check_files, "skip_duplicates": skip_duplicates}
-    return _ingest([(get_kind("sessions"), file)], verbose, **options)[0]
+    return ingest_file("sessions", file, skip_duplicates, verbose, **options)
 
 
 def ingest_train_params(
     file: str | os.PathLike[str] = "user_data/config_params.csv",
     skip_duplicates: bool = True,
     verbose: bool = True,
-    *,
-    dry_run: bool = False,
-    check_files: bool = True,
+    **options: Unpack[Checks],
 ) -> Outcome:
     """Ingest training parameter sets.
 
-    Args:
-        file: Table file with the columns
-            ``paramset_idx,paramset_desc,config_path,shuffle,trainingsetindex,...``, where
-            any other parameter of a training is a column.
-        skip_duplicates: Lines that are in the database already are left out; otherwise they are
-            errors.
-        verbose: Print what came of it.
-        dry_run: Check, and say what would be inserted; nothing is written.
-        check_files: Files and folders that it names have to be there on this machine.
-
-    Returns:
-        What was inserted.
-
-    Raises:
-        IngestError: Something is wrong with the file; nothing was written.
+    Columns: ``paramset_idx,paramset_desc,config_path,shuffle,trainingsetindex,...``, where
+    any other parameter of a training is a column.
+    All else, with ``dry_run`` and ``check_files``, is as in `ingest_file`.
     """
-    options = {"dry_run": dry_run, "check_files": check_files, "skip_duplicates": skip_duplicates}
-    return _ingest([(get_kind("train_params"), file)], verbose, **options)[0]
+    return ingest_file("train_params", file, skip_duplicates, verbose, **options)
 
 
 def ingest_train_vids(
     file: str | os.PathLike[str] = "user_data/train_videosets.csv",
     skip_duplicates: bool = True,
     verbose: bool = True,
-    *,
-    dry_run: bool = False,
-    check_files: bool = True,
+    **options: Unpack[Checks],
 ) -> Outcome:
-    """Ingest video sets to train on.
+    """Ingest video sets to train on, a line per file.
 
-    Args:
-        file: Table file with the columns
-            ``video_set_id,file_id,file_path``, one line per file.
-        skip_duplicates: Lines that are in the database already are left out; otherwise they are
-            errors.
-        verbose: Print what came of it.
-        dry_run: Check, and say what would be inserted; nothing is written.
-        check_files: Files and folders that it names have to be there on this machine.
-
-    Returns:
-        What was inserted.
-
-    Raises:
-        IngestError: Something is wrong with the file; nothing was written.
+    Columns: ``video_set_id,file_id,file_path``.
+    All else, with ``dry_run`` and ``check_files``, is as in `ingest_file`.
     """
-    options = {"dry_run": dry_run, "check_files": check_files, "skip_duplicates": skip_duplicates}
-    return _ingest([(get_kind("train_vids"), file)], verbose, **options)[0]
+    return ingest_file("train_vids", file, skip_duplicates, verbose, **options)
 
 
 def ingest_model_vids(
     file: str | os.PathLike[str] = "user_data/model_videos.csv",
     skip_duplicates: bool = True,
     verbose: bool = True,
-    *,
-    dry_run: bool = False,
-    check_files: bool = True,
+    **options: Unpack[Checks],
 ) -> Outcome:
-    """Ingest video recordings and their files.
+    """Ingest video recordings, a line per file.
 
-    Args:
-        file: Table file with the columns
-            ``recording_id,subject,session_datetime,file_id,file_path,device``, one line
-            per file.
-        skip_duplicates: Lines that are in the database already are left out; otherwise they are
-            errors.
-        verbose: Print what came of it.
-        dry_run: Check, and say what would be inserted; nothing is written.
-        check_files: Files and folders that it names have to be there on this machine.
-
-    Returns:
-        What was inserted.
-
-    Raises:
-        IngestError: Something is wrong with the file; nothing was written.
+    Columns: ``recording_id,subject,session_datetime,file_id,file_path,device``.
+    All else, with ``dry_run`` and ``check_files``, is as in `ingest_file`.
     """
-    options = {"dry_run": dry_run, "check_files": check_files, "skip_duplicates": skip_duplicates}
-    return _ingest([(get_kind("model_vids"), file)], verbose, **options)[0]
+    return ingest_file("model_vids", file, skip_duplicates, verbose, **options)
 
 
 def ingest_model(
     file: str | os.PathLike[str] = "user_data/model_model.csv",
     skip_duplicates: bool = True,
     verbose: bool = True,
-    *,
-    dry_run: bool = False,
-    check_files: bool = True,
+    **options: Unpack[Checks],
 ) -> Outcome:
     """Ingest models that were trained in DeepLabCut projects.
 
-    Args:
-        file: Table file with the columns
-            ``model_name,config_relative_path,shuffle,trainingsetindex,paramset_idx,
-            prompt,model_description,params``.
-        skip_duplicates: Lines that are in the database already are left out; otherwise they are
-            errors.
-        verbose: Print what came of it.
-        dry_run: Check, and say what would be inserted; nothing is written.
-        check_files: Files and folders that it names have to be there on this machine.
-
-    Returns:
-        What was inserted.
-
-    Raises:
-        IngestError: Something is wrong with the file; nothing was written.
+    Columns: ``model_name,config_relative_path,shuffle,trainingsetindex,paramset_idx,prompt,
+    model_description,params``.
+    All else, with ``dry_run`` and ``check_files``, is as in `ingest_file`.
     """
-    options = {"dry_run": dry_run, "check_files": check_files, "skip_duplicates": skip_duplicates}
-    return _ingest([(get_kind("model"), file)], verbose, **options)[0]
+    return ingest_file("model", file, skip_duplicates, verbose, **options)
 
 
 def ingest_all(
