@@ -245,7 +245,7 @@ def measure_here(options: argparse.Namespace) -> list[Row]:
                "no batch norms to fold: DeepLabCut's own network runs"),
         Row.of(f"{len(short)} short videos, one process", many, 0.6,
                f"one analyze_videos call each = 1; ours {seconds:.1f} s, {where}; bound by "
-               "the forward pass; each video's first batch goes through both networks"),
+               "the forward pass; each video's first two frames go through both networks"),
         Row.of(f"{len(short)} short videos, a process each", processes, 0.15,
                f"one process per video = 1, imports included, {where}"),
     ]  # fmt: skip

@@ -83,18 +83,32 @@ def fold_batch_norms(network: Any) -> int:
 
     n_folded = 0
     for module in network.modules():
-        children = list(module.named_children())
-        for (name, first), (next_name, second) in itertools.pairwise(children):
+        names = [name for name, _ in module.named_children()]
+        for before, name in itertools.pairwise(names):
+            norm = getattr(module, name)
+            owner, last = _find_last(module, before)
+            first = getattr(owner, last)
             if (
                 isinstance(first, nn.Conv2d)
-                and isinstance(second, nn.BatchNorm2d)
-                and first.out_channels == second.num_features
-                and second.track_running_stats
+                and isinstance(norm, nn.BatchNorm2d)
+                and first.out_channels == norm.num_features
+                and norm.track_running_stats
             ):
-                setattr(module, name, fuse_conv_bn_eval(first, second))
-                setattr(module, next_name, _keep_activation(second))
+                setattr(owner, last, fuse_conv_bn_eval(first, norm))
+                setattr(module, name, _keep_activation(norm))
                 n_folded += 1
     return n_folded
+
+
+def _find_last(owner: Any, name: str) -> tuple[Any, str]:
+    """Owner and name of what a child computes last: some norms follow a whole sequence."""
+    from torch import nn
+
+    child = getattr(owner, name)
+    while isinstance(child, nn.Sequential) and len(child):
+        owner, name = child, list(child.named_children())[-1][0]
+        child = getattr(owner, name)
+    return owner, name
 
 
 def _keep_activation(norm: Any) -> Any:

@@ -28,8 +28,17 @@ Scale = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 _GPU_FRAMES, _GPU_PIXELS = 64, 1 << 23
 """On a GPU so many frames go at once, and fewer where they are large (64 of 360 x 360 px). Not
-measured: chosen because DeepLabCut's default of 8 small frames leaves a GPU idle. On a processor
-that default is the best there is; measured, 32 are a quarter slower."""
+measured: chosen because DeepLabCut's default of 8 small frames leaves a GPU idle."""
+
+_CPU_PIXELS = 450_000
+"""On a processor so many go through the network at once, for each of its threads: what a layer
+leaves has to fit its cache. Measured with a tiny network, ms per frame for 1, 2, 4 and 8 frames at
+once: 5.8, 5.0, 4.6, 4.6 (200 x 200 px); 12.3, 11.4, 11.2, 13.1 (320); 25.8, 26.0, 31.3, 34.1 (480);
+47.5, 47.6, 59.0, 66.7 (640)."""
+
+_N_COMPARED = 2
+"""First frames that both networks compute: ten thousands of scores each, enough to see how far
+rounding goes, and little beside a short video."""
 
 _PATIENCE = 16
 _MUCH_DOUBT = 0.25
@@ -111,11 +120,15 @@ class FastRunner:
 
     def _count_at_once(self, frame: Frame) -> int:
         """How many frames to compute at once: a multiple of DeepLabCut's own batch size."""
+        import torch
+
         own_size: int = self._own.batch_size
-        if self._device == "cpu" or self._at_once:
-            wanted = self._at_once or own_size
-        else:
-            wanted = min(_GPU_FRAMES, _GPU_PIXELS // (frame.shape[0] * frame.shape[1]))
+        n_pixels = frame.shape[0] * frame.shape[1]
+        wanted = self._at_once or own_size
+        if self._device == "cpu":
+            self._portion = max(1, min(wanted, _CPU_PIXELS * torch.get_num_threads() // n_pixels))
+        elif not self._at_once:
+            wanted = min(_GPU_FRAMES, _GPU_PIXELS // n_pixels)
         return max(1, wanted // own_size) * own_size
 
     # --- batches ----------------------------------------------------------------------------------
@@ -140,11 +153,10 @@ class FastRunner:
         size = frames[0].shape
         self._compared = None
         if size not in self._tolerances:
-            first = frames[: self._own.batch_size]
-            maps = self._forward(self._to_device(first))
-            self._tolerances[size] = self._compare(first, maps)
-            if len(first) == len(frames):
-                self._compared = maps  # and need not be computed again
+            self._compared = maps = self._forward(self._to_device(frames))
+            n = min(_N_COMPARED, self._own.batch_size)
+            few = {name: {kind: each[:n] for kind, each in maps[name].items()} for name in maps}
+            self._tolerances[size] = self._compare(frames[:n], few)
         too_many = _MUCH_DOUBT * n_batches * self.batch_size
         if n_batches > _PATIENCE and self.account.n_left > too_many:
             self._tolerances[size] = None

@@ -115,6 +115,7 @@ def test_a_case_blind_database_is_pointed_out(lab: Lab) -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_the_tests_server_wins_over_every_configuration(tmp_path: Path) -> None:
     """A hostile environment and configuration file do not lead the tests to another server."""
     (tmp_path / "dj_local_conf.json").write_text(

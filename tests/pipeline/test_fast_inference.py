@@ -142,7 +142,8 @@ def test_batch_norms_are_folded(runs: Runs, bundle: Bundle, videos: list[Video])
     def count(network: Any) -> int:
         return sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
-    assert count(runner._fast) < 0.2 * count(runner._own.model)
+    assert count(runner._own.model) > 10
+    assert count(runner._fast) == 0
 
 
 @pytest.mark.parametrize("plan", [EXACT, FAST], ids=["exact", "fast"])
@@ -177,6 +178,18 @@ def test_fewer_frames_at_once(runs: Runs, bundle: Bundle, videos: list[Video]) -
     ours, found = runs.ours(bundle, videos[1], InferencePlan(at_once=3))
     assert distance(ours, runs.theirs(bundle, videos[1])) <= BOUND_PX
     assert found.conditions["at_once"] == 3
+
+
+def test_large_frames_take_turns_on_a_processor(
+    runs: Runs, bundle: Bundle, videos: list[Video], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a layer leaves of eight large frames fits no cache."""
+    import torch
+
+    monkeypatch.setattr(pytorch_runner, "_CPU_PIXELS", 2 * 200 * 200 // torch.get_num_threads())
+    ours, found = runs.ours(bundle, videos[1])
+    assert distance(ours, runs.theirs(bundle, videos[1])) <= BOUND_PX
+    assert (found.conditions["batch_size"], found.conditions["at_once"]) == (8, 2)
 
 
 def test_reduced_precision_is_noted(runs: Runs, bundle: Bundle, videos: list[Video]) -> None:
@@ -240,7 +253,8 @@ def test_frames_that_rounding_decides_are_left_to_deeplabcut(
     class Doubting:
         def __call__(self, model: Any, maps: Any, margin: float) -> Any:
             found = real(model, maps, margin)
-            found[2] = len(found) == 8 and self.n_calls in (2, 4)
+            if len(found) == 8:  # and not the first two frames, which are compared
+                found[2] = self.n_calls in (2, 4)
             self.n_calls += 1
             return found
 

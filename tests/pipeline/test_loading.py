@@ -195,6 +195,7 @@ def test_several_animals_have_unique_body_parts_too(lab: Lab, models: dict[str, 
     assert models["several"]["scorer"] == MULTI
 
 
+@pytest.mark.dlc
 @pytest.mark.parametrize(("model", "error"), [("tf", EngineError), ("several", ModelError)])
 def test_such_models_are_not_run(model: str, error: type[Exception], shelf: Shelf) -> None:
     tables = shelf.lab.pipeline.model

@@ -209,6 +209,7 @@ print(train.schema.is_activated(), sorted(n for n in dj.list_schemas() if "alone
 """
 
 
+@pytest.mark.slow
 def test_model_alone_on_a_fresh_prefix(lab: Lab, tmp_path: Path) -> None:
     """Configured by the environment alone."""
     ended = subprocess.run(

@@ -118,7 +118,11 @@ def test_a_path_does_not_lead_from_one_file_to_the_next() -> None:
     assert [len(line.get_xdata()) for line in lines[:2]] == [40, 20]
 
 
-@pytest.mark.parametrize(("n_parts", "animals"), [(1, 1), (4, 1), (24, 1), (4, 3), (30, 2)])
+@pytest.mark.parametrize(
+    ("n_parts", "animals"),
+    [(1, 1), (4, 1), (4, 3)]
+    + [pytest.param(*many, marks=pytest.mark.slow) for many in [(24, 1), (30, 2)]],
+)
 @pytest.mark.parametrize("plot", [plotting.plot_trajectory, plotting.plot_timeseries])
 def test_many_body_parts_stay_readable(plot: Any, n_parts: int, animals: int) -> None:
     pose = make_pose(max(n_parts, 2), ("tim", "tom", "pim")[:animals] if animals > 1 else ("",))

@@ -493,6 +493,7 @@ def _prune_for_ever(processed: Path, stop) -> None:
             remove(processed, candidate, [NOTHING_NEEDED])
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_found_or_made_a_run_can_read_it_while_others_prune(tmp_path):
     """A run that lies there as an old one is found or made again, many times, beside pruners."""
     identity = RunIdentity("training", KEY, {})

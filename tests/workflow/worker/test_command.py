@@ -177,6 +177,7 @@ from my_pipeline import *
 """
 
 
+@pytest.mark.slow
 def test_a_start_beside_others_is_repeated(site: Site, tmp_path: Path) -> None:
     """Of workers that start at once on a new server, one creates the schemas."""
     (tmp_path / "racing_pipeline.py").write_text(CUT_SHORT)

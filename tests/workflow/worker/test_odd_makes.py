@@ -108,6 +108,7 @@ def small_packets(site: Site) -> Iterator[None]:
         cursor.execute(f"SET GLOBAL max_allowed_packet={before}")
 
 
+@pytest.mark.slow
 def test_a_row_that_the_server_cannot_take(site: Site, odd: Any, small_packets: None) -> None:
     site.add("huge", "")
     worker = site.start(Odd, stop_when_idle=True, retry=RetryPolicy(2, first_delay=0.1), lease=20)

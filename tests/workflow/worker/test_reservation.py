@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import datajoint as dj
+import pytest
 from datajoint.hash import key_hash
 
 from element_deeplabcut.tables import read_job_key
@@ -48,6 +49,7 @@ def test_a_notebook_leaves_a_workers_key_alone(site: Site) -> None:
     until(lambda: not site.jobs)
 
 
+@pytest.mark.slow
 def test_notebook_and_workers_together_compute_each_key_once(site: Site) -> None:
     site.add(*["work 0.01"] * 60)
     for _ in range(3):
