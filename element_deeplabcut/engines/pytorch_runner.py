@@ -12,6 +12,7 @@ What it cannot do exactly as DeepLabCut does, it leaves to DeepLabCut's own runn
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +31,11 @@ _GPU_FRAMES, _GPU_PIXELS = 64, 1 << 23
 """On a GPU so many frames go at once, and fewer where they are large (64 of 360 x 360 px). Not
 measured: chosen because DeepLabCut's default of 8 small frames leaves a GPU idle."""
 
-_CPU_PIXELS = 450_000
+_CPU_PIXELS = 220_000
 """On a processor so many go through the network at once, for each of its threads: what a layer
-leaves has to fit its cache. Measured with a tiny network, ms per frame for 1, 2, 4 and 8 frames at
-once: 5.8, 5.0, 4.6, 4.6 (200 x 200 px); 12.3, 11.4, 11.2, 13.1 (320); 25.8, 26.0, 31.3, 34.1 (480);
-47.5, 47.6, 59.0, 66.7 (640)."""
+leaves has to fit its cache. Measured with a tiny network and one thread, ms per frame for 1, 2, 4
+and 8 frames at once: 5.5, 4.9, 4.6, 4.9 (200 x 200 px); 12.3, 11.4, 11.2, 13.1 (320); 25.2, 25.3,
+27.6, 34.0 (480); 47.5, 47.6, 59.0, 66.7 (640). With resnet50_gn: 665, 695, 762, 819 (480)."""
 
 _N_COMPARED = 2
 """First frames that both networks compute: ten thousands of scores each, enough to see how far
@@ -126,7 +127,8 @@ class FastRunner:
         n_pixels = frame.shape[0] * frame.shape[1]
         wanted = self._at_once or own_size
         if self._device == "cpu":
-            self._portion = max(1, min(wanted, _CPU_PIXELS * torch.get_num_threads() // n_pixels))
+            n_portions = math.ceil(wanted * n_pixels / (_CPU_PIXELS * torch.get_num_threads()))
+            self._portion = math.ceil(wanted / n_portions)
         elif not self._at_once:
             wanted = min(_GPU_FRAMES, _GPU_PIXELS // n_pixels)
         return max(1, wanted // own_size) * own_size
@@ -208,7 +210,8 @@ class FastRunner:
         batch = torch.from_numpy(np.stack(frames))
         if self._device.startswith("cuda"):
             batch = batch.pin_memory().to(self._device, non_blocking=True)
-        scaled = batch.to(self._device).float().mul_(self._factor).add_(self._offset)
+        bare = batch.to(self._device).float()
+        scaled = torch.addcmul(self._offset, bare, self._factor, out=bare)
         # Bytes are stored with their channels last already, which the network wants.
         return scaled.permute(0, 3, 1, 2).to(getattr(torch, self._precision))
 
