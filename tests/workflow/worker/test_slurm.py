@@ -63,8 +63,9 @@ def read_log(slurm: Slurm, job: str, task: int = 0) -> str:
 def test_a_preempted_training_goes_on(lab: Lab, slurm: Slurm) -> None:
     """Somebody with priority takes the whole node; afterwards the task is back, and finishes it."""
     updates = {**TINY_NETWORK, "runner.eval_interval": 1}
-    # Enough that it still trains when Slurm, some seconds later, has made way.
-    epochs = 16
+    # Enough that it still trains when Slurm, some seconds later, makes way, and 20 s of grace after
+    # that: the two signals of a preemption may reach the worker as one.
+    epochs = 32
     params = {**TRAINING_PARAMS, "epochs": epochs, "save_epochs": 1, "pytorch_cfg_updates": updates}
     key = lab.add_training(1050, params)
     write_environment(
