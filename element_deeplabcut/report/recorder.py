@@ -399,10 +399,15 @@ _unwritten: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
 
 @atexit.register
-def _wait_for_last_rows() -> None:
-    """A process that ends right after an outage has its last rows written, if that is quick."""
-    until = time.monotonic() + _END_WAIT_S
+def wait_for_last_rows(seconds: float = _END_WAIT_S) -> None:
+    """Have the last rows written that an outage has held up, if that is quick.
+
+    A process that ends calls it by itself, but not one that was forked: whatever works there calls
+    it when it is done. What has been waited for once is not waited for again.
+    """
+    until = time.monotonic() + seconds
     for recorder in tuple(_unwritten):
+        _unwritten.discard(recorder)
         recorder.wait(until - time.monotonic())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pymysql
@@ -73,7 +73,7 @@ def outage_during_compute(site: Site, record: Record, n: float, chance: random.R
 
 def outage_over_insert(site: Site, record: Record, n: float, chance: random.Random) -> None:
     """two workers are to insert while the server is away; they keep what they computed"""
-    _outage(site, record, n, compute_s=min(2, n / 2))
+    _outage(site, record, n, compute_s=min(2, n / 4))
     if "the database is away" not in site.log(record).read_text(errors="replace"):
         raise RuntimeError("the outage has met no insert")
 
@@ -82,7 +82,10 @@ def _outage(site: Site, record: Record, seconds: float, compute_s: float) -> Non
     numbers = site.add_recordings(2, seconds=compute_s)
     names = {f"{number:05}-takes-{compute_s:g}" for number in numbers}
     with Pool(2, site.tables, site.log(record), lease=_LEASE_S) as pool:
-        _await_calls(site, names)
+        _await(f"nobody has begun {names}", lambda: names <= set(read_calls(site.calls)))
+        # Their progress says "running"; that must not stay when the work is recorded.
+        rows = site.pipeline.report.InferenceProgress & [{"recording_id": n} for n in numbers]
+        _await(f"no progress of {names}", lambda: len(rows) == len(numbers))
         record.faults["server SIGKILL"] += site.kill_server()
         began = time.monotonic()
         time.sleep(seconds)
@@ -92,11 +95,11 @@ def _outage(site: Site, record: Record, seconds: float, compute_s: float) -> Non
     insist_computed_once(site, record, names)
 
 
-def _await_calls(site: Site, names: set[str]) -> None:
+def _await(complaint: str, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while not names <= set(read_calls(site.calls)):
+    while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"nobody has begun {names}")
+            raise RuntimeError(complaint)
         time.sleep(0.02)
 
 

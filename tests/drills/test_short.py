@@ -25,7 +25,7 @@ DRILLS = {
 
 @pytest.mark.slow
 def test_a_short_version(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.drills", "--faults", str(FAULTS), "--outage", "1"]
+    command = [sys.executable, "-m", "tests.drills", "--faults", str(FAULTS), "--outage", "3"]
     done = subprocess.run(
         [*command, "--no-real", "--seed", "7", "--output", str(tmp_path / "drills")],
         cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True,

@@ -12,6 +12,7 @@ from typing import Any
 
 from element_deeplabcut.engines import list_engines
 from element_deeplabcut.errors import ParameterError, Stopped
+from element_deeplabcut.report.recorder import wait_for_last_rows
 
 from ..heart import Heart
 from ..paths import get_database_prefix
@@ -115,6 +116,7 @@ class Worker:
                 except Exception as error:
                     self._survive(error)
             settle_quickly(self._leases.hand_back_all, self._leases)
+            wait_for_last_rows()
         logger.info("worker ends: %s", self.summary)
         return self.summary
 
