@@ -183,10 +183,8 @@ def test_secrets_stay_with_the_owner(server: Server) -> None:
 
 
 def test_starting_again_finds_it(server: Server) -> None:
-    before = time.monotonic()
-    assert database.start(server.data_dir) == server
+    assert database.start(server.data_dir) == server  # the same process
     assert database.status(server.data_dir) == server
-    assert time.monotonic() - before < 1
     with database.running(server.data_dir) as same:
         assert same == server
     assert database.status(server.data_dir) == server

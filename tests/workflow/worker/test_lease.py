@@ -76,7 +76,7 @@ def test_a_worker_that_computes_stops_at_the_next_batch(site: Site) -> None:
     )
     began = time.monotonic()
     until(lambda: "lost Parts" in worker.log.read_text())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8  # it would compute for 30 s
     assert not site.Parts()
 
 

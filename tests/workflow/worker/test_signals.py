@@ -37,8 +37,8 @@ def test_a_long_job_is_handed_back(site: Site, number: int, script: str, name: s
     until(site.calls)
     began = time.monotonic()
     worker.send(number)
-    assert worker.wait(5) == 0
-    assert 0.25 < time.monotonic() - began < 3
+    assert worker.wait(15) == 0
+    assert 0.25 < time.monotonic() - began < 15  # it would take 30 s
     assert not table()
     assert not site.jobs
     assert not site.leases
