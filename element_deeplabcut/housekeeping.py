@@ -138,9 +138,11 @@ def collect_references(
     run_infos: list[Mapping[str, Any]] = []
     for kind, tasks, results in _list_tables():
         # Results first: what is recorded in between then counts as pending, and is kept.
-        recorded, infos = _read_results(results, key or {}) if results is not None else ((), [])
-        rows[kind] = RowKeys(_read_keys(tasks & (key or {})), frozenset(recorded))
-        run_infos += infos
+        recorded = None
+        if results is not None:
+            recorded, infos = _read_results(results, key or {})
+            run_infos += infos
+        rows[kind] = RowKeys(_read_keys(tasks & (key or {})), recorded)
     bundles = {*model.Model.fetch("bundle_hash")}
     bundles.update(info["bundle_hash"] for info in run_infos if info.get("bundle_hash"))
     paths = {info["run_directory"] for info in run_infos if info.get("run_directory")}
@@ -175,11 +177,13 @@ def _read_keys(query: Any) -> frozenset[Key]:
     return frozenset(make_key(row) for row in query.proj().fetch(as_dict=True))
 
 
-def _read_results(table: Any, key: Mapping[str, Any]) -> tuple[set[Key], list[Mapping[str, Any]]]:
+def _read_results(
+    table: Any, key: Mapping[str, Any]
+) -> tuple[frozenset[Key], list[Mapping[str, Any]]]:
     columns = [name for name in ("run_info",) if name in table.heading.names]
     rows = (table & key).fetch(*table.primary_key, *columns, as_dict=True)
     infos = [row.pop("run_info") for row in rows if columns]
-    return {make_key(row) for row in rows}, [info for info in infos if isinstance(info, Mapping)]
+    return frozenset(map(make_key, rows)), [info for info in infos if isinstance(info, Mapping)]
 
 
 def _read_paths() -> Iterator[str]:

@@ -98,7 +98,7 @@ def test_nothing_that_a_row_needs_goes_however_old_it_is(
         recordings = {
             why for path, why in report["kept"].items() if path.startswith("recordings/1-")
         }
-        assert recordings == {pruning.PENDING}
+        assert recordings == {pruning.STAYS}
         for path in needed:
             assert (lab.processed / path).is_dir()
     finally:

@@ -25,16 +25,16 @@ class RowKeys:
 
     Attributes:
         tasks: Keys of what there is to do.
-        results: Keys of what is recorded. Leave it empty to keep runs as long as their task.
+        results: Keys of what is recorded, or None: runs stay as long as their task.
     """
 
     tasks: frozenset[Key] = frozenset()
-    results: frozenset[Key] = frozenset()
+    results: frozenset[Key] | None = frozenset()
 
     @cached_property
     def pending_names(self) -> frozenset[str]:
         """How the names of attempts begin whose task has no result yet."""
-        return frozenset(name_key(dict(key)) for key in self.tasks - self.results)
+        return frozenset(name_key(dict(key)) for key in self.tasks - (self.results or set()))
 
 
 @dataclass(frozen=True)

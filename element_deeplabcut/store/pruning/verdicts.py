@@ -23,6 +23,7 @@ _TRASHED = re.compile(r".+\.[0-9a-f]{12}")
 
 NAMED = "a row needs it"
 PENDING = "its task has no result yet"
+STAYS = "it stays as long as its recording"
 SET_ASIDE = "it is damaged, and kept for a while to be looked at"
 YOUNG = "it is too young"
 NOT_JUDGED = "its tables are not active"
@@ -118,8 +119,11 @@ def _judge_run(folder: Path, kinds: set[str], references: References) -> _Unneed
     if kind not in references.rows:
         return NOT_JUDGED
     rows, key = references.rows[kind], make_key(identity.key)
-    if key in rows.tasks and key not in rows.results:
-        return PENDING
+    if key in rows.tasks:
+        if rows.results is None:
+            return STAYS
+        if key not in rows.results:
+            return PENDING
     reason = "its row was made from another run" if key in rows.tasks else "its task is gone"
     return _find_strangers(folder, files) or _Unneeded(kind, reason, identity.key)
 
