@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from element_deeplabcut.errors import DatabaseError, ParameterError, PathError
 from element_deeplabcut.linking import PROCESSED_DIR_NAME
 
+from .login import REFUSED, has_no_tls
+
 TIMEOUT_S = 10.0
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
 
-_NO_TLS = 2026
-_DENIED = (1044, 1045, 1698)
 _PREFIX = re.compile(r"[A-Za-z0-9_$-]{0,40}")
 _Answer = TypeVar("_Answer")
 
@@ -167,12 +167,12 @@ def _in_time(ask: Callable[[], _Answer], timeout: float) -> _Answer:
 def _explain(error: Exception, place: str, login: Mapping[str, Any]) -> DatabaseError:
     number = error.args[0] if error.args else None
     said = error.args[-1] if error.args else error
-    if number == _NO_TLS and "doesn't support" in str(said):
+    if has_no_tls(error):
         return NoTlsError(
             f"The server at {place} offers no encryption (TLS). Say that password and data may "
             "travel in the clear with --tls off, or have TLS switched on."
         )
-    if number in _DENIED:
+    if number in REFUSED:
         return DatabaseError(
             f"The server at {place} refuses the user '{login.get('database.user')}' ({said}). "
             "Check user and password, and that this machine may connect."

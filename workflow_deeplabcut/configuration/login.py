@@ -21,6 +21,8 @@ NOT_CONFIGURED = (
 REFUSED = frozenset({1044, 1045, 1698})
 """Numbers of errors by which a server denies access."""
 
+_SSL_ERROR = 2026
+
 _FROM_ENVIRONMENT = {
     "database.host": "DJ_HOST",
     "database.user": "DJ_USER",
@@ -103,12 +105,24 @@ def explain_connection(error: Exception) -> str | None:
             f"The database refuses the login ({said}). Check DJ_USER and DJ_PASS, or run "
             "`workflow-deeplabcut configure`."
         )
+    if has_no_tls(error):
+        return (
+            "The database server offers no encryption (TLS). If password and data may travel in "
+            "the clear, set DJ_USE_TLS=false or run `workflow-deeplabcut configure --tls off`; "
+            "otherwise have TLS switched on."
+        )
     if isinstance(number, int) and number < 2000:
         return None
     return (
         f"The database cannot be reached ({said}). Check DJ_HOST, DJ_USER and DJ_PASS, or "
         "`workflow-deeplabcut configure`, and that the server runs."
     )
+
+
+def has_no_tls(error: Exception) -> bool:
+    """Whether an error means that the server has no encryption, and the login insists on it."""
+    number, said = (error.args[0], error.args[-1]) if error.args else ("", "")
+    return number == _SSL_ERROR and "doesn't support" in str(said)
 
 
 def is_at_terminal() -> bool:

@@ -50,6 +50,10 @@ except Exception as error:
     assert "workflow-deeplabcut configure" in refused
     away = desk.python(code, **login | {"DJ_PORT": "1"}).stdout
     assert away.startswith("DatabaseError True The database cannot be reached (Can't connect")
+    del login["DJ_USE_TLS"]  # DataJoint then insists on encryption, and this server has none
+    open_only = desk.python(code, **login).stdout
+    assert open_only.startswith("DatabaseError False The database server offers no encryption")
+    assert "set DJ_USE_TLS=false" in open_only
 
 
 # --- nothing configured, or not enough ------------------------------------------------------------
