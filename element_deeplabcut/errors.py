@@ -10,7 +10,7 @@ class ElementError(Exception):
 
 
 class SetupError(ElementError):
-    """The installation or the linking module lacks something."""
+    """The installation, the linking module or this machine lacks something that all work needs."""
 
 
 class PathError(ElementError, ValueError):
@@ -39,6 +39,14 @@ class ResultError(ElementError):
 
 class EngineError(ElementError):
     """DeepLabCut could not train, evaluate or infer."""
+
+
+class MountError(PathError, SetupError):
+    """The root directories are empty on this machine, so whatever is mounted there is not."""
+
+
+class DeviceError(EngineError, SetupError):
+    """An engine cannot use the device that it was told to use, on this machine."""
 
 
 class MetadataError(ElementError, ValueError):

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
-from .errors import PathError, SetupError
+from .errors import MountError, PathError, SetupError
 
 PROCESSED_DIR_NAME = "dlc_processed"
 """Folder used below the first root when a lab names no processed directory of its own."""
@@ -50,6 +50,7 @@ class Roots:
         Raises:
             PathError: The path is absolute, climbs, does not exist below any root, or leads out
                 of every root through a link.
+            MountError: It does not exist, and the roots hold nothing at all.
         """
         check_relative(relative)
         searched = (*self.data, self.processed)
@@ -58,10 +59,26 @@ class Roots:
             if os.path.lexists(candidate):
                 self.confine(candidate)
                 return candidate
+        self._insist_on_content(relative)
         listing = ", ".join(str(root) for root in searched)
         raise PathError(
             f"'{show_path(relative)}' exists below none of the root directories ({listing}). Check "
             "the path, or add the root that holds it to get_dlc_root_data_dir()."
+        )
+
+    def _insist_on_content(self, relative: str) -> None:
+        """Tell a drive that is not mounted, whose folder is there and empty, from a wrong path.
+
+        Raises:
+            MountError: No root holds anything but the processed directory.
+        """
+        if any(_holds_something(root, self.processed) for root in self.data):
+            return
+        listing = ", ".join(f"'{root}'" for root in self.data)
+        raise MountError(
+            f"'{show_path(relative)}' is not there, and nor is anything else: {listing} "
+            f"{'is' if len(self.data) == 1 else 'are'} empty on this machine. Mount what belongs "
+            "there, or correct get_dlc_root_data_dir()."
         )
 
     def confine(self, path: Path) -> Path:
@@ -167,6 +184,13 @@ def check_relative(path: str) -> str:
     if ".." in pure.parts:
         raise PathError(f"'{shown}' climbs with '..'. Give the path relative to a root directory.")
     return str(pure)
+
+
+def _holds_something(folder: Path, exception: Path) -> bool:
+    try:
+        return any(path != exception for path in folder.iterdir())
+    except OSError:  # it may be opened, and not listed
+        return True
 
 
 def _is_inside(real: Path, root: Path) -> bool:

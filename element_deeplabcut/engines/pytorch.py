@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import EngineError
+from ..errors import DeviceError, EngineError
 from ..readers.snapshots import Snapshot
 from ..readers.yaml_files import read_yaml
 from ..store.views import ProjectView
@@ -48,7 +48,7 @@ def resolve_device(device: str | None) -> str:
     """Turn a wish (None: the best there is) into a device that exists here.
 
     Raises:
-        EngineError: It does not exist.
+        DeviceError: It does not exist.
     """
     import torch
 
@@ -58,7 +58,7 @@ def resolve_device(device: str | None) -> str:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         n_gpus = torch.cuda.device_count()
-        raise EngineError(
+        raise DeviceError(
             f"The device '{device}' is not on this machine ({n_gpus} CUDA devices; "
             f"{str(error).splitlines()[0]}). Choose 'cpu', or 'cuda:N' with N below that number."
         ) from error

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import EngineError
+from ..errors import DeviceError, EngineError
 from ..readers.labels import read_labels, read_split
 from ..readers.snapshots import Snapshot
 from ..store.views import ProjectView
@@ -61,7 +61,7 @@ def resolve_device(device: str | None) -> str:
     """Turn a wish (None: the best there is) into a device that exists here.
 
     Raises:
-        EngineError: It does not exist.
+        DeviceError: It does not exist.
     """
     with contained():
         import tensorflow as tf
@@ -74,7 +74,7 @@ def resolve_device(device: str | None) -> str:
     kind, _, number = str(device).partition(":")
     if kind in ("cuda", "gpu") and number.isdecimal() | (number == "") and _number(device) < n_gpus:
         return f"cuda:{number}" if number else "cuda"
-    raise EngineError(
+    raise DeviceError(
         f"TensorFlow cannot use the device '{device}' on this machine (it sees {n_gpus} GPUs; it "
         "brings no CUDA libraries of its own). Choose 'cpu', or 'cuda:N' with N below that number."
     )

@@ -22,6 +22,7 @@ that another one has. What else is promised, and how, stands in the modules:
 `candidates`    finds the next key
 `share`         which table comes next
 `engines`       which jobs this machine can do
+`machine`       ends where a drive or a GPU is missing, before that fails job after job
 `loop`          puts them together
 `listing`       shows, clears and retries jobs, for ``workflow-deeplabcut jobs``
 =============== ===================================================================================

@@ -37,16 +37,20 @@ class ChildWorkers:
         self._options, self._stop = options, stop
         self._has_gpu = has_gpu(options.device)
         self._own_engine: str | None = None
+        self._asked_engine: str | None = None
 
     def needs(self, table: Any, key: Mapping[str, Any]) -> bool:
         """Whether a job is of another engine than the worker's own, on a GPU."""
         if not self._has_gpu:
             return False
-        engine = find_engine(table, key)
-        if engine is None:
-            return False
-        self._own_engine = self._own_engine or engine
-        return engine != self._own_engine
+        self._asked_engine = find_engine(table, key)
+        return None not in (self._own_engine, self._asked_engine) and (
+            self._asked_engine != self._own_engine
+        )
+
+    def settle_engine(self) -> None:
+        """The job that was asked for last is done in this process: its engine is the worker's."""
+        self._own_engine = self._own_engine or self._asked_engine
 
     def run(self, table: Any, key: Mapping[str, Any]) -> bool:
         """Let a child do a job, and wait for it; whether it ended in order."""
@@ -83,6 +87,7 @@ def child_command(
         *("--engine", str(engine), *device, "--max-jobs", "1", "--stop-when-idle"),
         *("--grace", str(options.grace), "--lease", str(options.lease)),
         *("--attempts", str(options.retry.limit)),
+        *("--retry-delay", str(options.retry.first_delay)),
     ]
 
 

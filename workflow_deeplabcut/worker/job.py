@@ -8,17 +8,31 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from element_deeplabcut.errors import Interrupted, LeaseLost, Stopped
+from element_deeplabcut.errors import Interrupted, LeaseLost, SetupError, Stopped
 
 from .lease import HeldLease, LeaseStore
+from .machine import is_machines
 from .making import Making
 from .options import WorkerOptions
 from .retry import find_cause, is_transient
 from .server import is_away, is_conflict
 from .signals import StopRequest
+from .tables import show_job
 
 _HANDING_BACK_S = 5
 """How long a worker that has to end tries to reach a database that is away."""
+
+
+class UnfitError(SetupError):
+    """A job has shown that the machine cannot do the work.
+
+    Attributes:
+        outcome: What became of the job, a name in `Summary`.
+    """
+
+    def __init__(self, message: str, outcome: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 def do_job(
@@ -40,6 +54,9 @@ def do_job(
 
     Returns:
         What became of it, a name in `Summary`, and a remark for the log.
+
+    Raises:
+        UnfitError: The machine cannot do such work.
     """
     try:
         return _try(lease, leases, options, stop, on_recording)
@@ -85,16 +102,35 @@ def _try(
     except Exception as error:
         if find_cause(error, Interrupted):
             raise
-        message = f"{type(error).__name__}: {error}".rstrip(": ")
-        if not is_transient(error):
-            return _fail(lease, leases, stop, message, traceback.format_exc())
-        if lease.attempts >= options.retry.limit:
-            message = f"{message} (tried {lease.attempts} times)"
-            return _fail(lease, leases, stop, message, traceback.format_exc())
-        # Two transactions that met are over by now.
-        delay = 0.0 if is_conflict(error) else options.retry.delay(lease.attempts)
-        _settle(lambda: leases.postpone(lease, delay, message), leases, stop.pause_in_job)
-        return "postponed", f"for {delay:.3g} s: {message}"
+        if not is_machines(error):
+            return _end_failed(error, lease, leases, options, stop)
+        outcome, _ = _end_failed(error, lease, leases, options, stop)
+        said = str(error).partition("\n")[0]
+        raise UnfitError(
+            f"This worker ends, because its machine would fail every further job: {said} "
+            f"({show_job(lease.table, lease.key)}: {outcome}.)",
+            outcome,
+        ) from error
+
+
+def _end_failed(
+    error: Exception,
+    lease: HeldLease,
+    leases: LeaseStore,
+    options: WorkerOptions,
+    stop: StopRequest,
+) -> tuple[str, str]:
+    """Mark a job as failed, or let it wait for another try."""
+    message = f"{type(error).__name__}: {error}".rstrip(": ")
+    if not (is_machines(error) or is_transient(error)):
+        return _fail(lease, leases, stop, message, traceback.format_exc())
+    if lease.attempts >= options.retry.limit:
+        message = f"{message} (tried {lease.attempts} times)"
+        return _fail(lease, leases, stop, message, traceback.format_exc())
+    # Two transactions that met are over by now.
+    delay = 0.0 if is_conflict(error) else options.retry.delay(lease.attempts)
+    _settle(lambda: leases.postpone(lease, delay, message), leases, stop.pause_in_job)
+    return "postponed", f"for {delay:.3g} s: {message}"
 
 
 def choose_options(table: Any, device: str | None) -> dict[str, Any]:

@@ -388,6 +388,21 @@ class LeaseStore:
         ).fetchall()
         return {found for (found,) in busy}
 
+    def find_outcome(self, table: Any, key: Mapping[str, Any]) -> str:
+        """What has become of a job, a name in `Summary`; '' where nothing has."""
+        if table & key:
+            return "done"
+        hashed = hash_job(table, key)
+        if table.connection.schemas[table.database].jobs & {
+            "table_name": table.table_name, "key_hash": hashed, "status": "error",
+        }:  # fmt: skip
+            return "failed"
+        waits = self.server.query(
+            f"SELECT 1 FROM {self.table_name} {_THIS_JOB} AND token=''",
+            *(table.database, table.table_name, hashed),
+        ).fetchone()
+        return "postponed" if waits else ""
+
     def count_held(self, table: Any | None = None) -> int:
         """How many jobs (of one table) are in the hands of living workers."""
         where = "" if table is None else " AND database_name=%s AND table_name=%s"

@@ -21,8 +21,9 @@ from .children import ChildWorkers
 from .engines import restrict_to_engines
 from .heartbeat import Heartbeat
 from .housekeeping import clear_dead_reservations
-from .job import do_job, settle_quickly
+from .job import UnfitError, do_job, settle_quickly
 from .lease import HeldLease, LeaseStore
+from .machine import check_machine
 from .options import Summary, WorkerOptions
 from .retry import is_transient
 from .server import Server, is_away
@@ -59,7 +60,8 @@ def run_worker(
 
     Raises:
         ParameterError: An option is out of range.
-        SetupError: The pipeline module has no computed tables.
+        SetupError: The pipeline module has no computed tables, or the machine cannot do the work;
+            see `machine`.
     """
     settings = WorkerOptions(**options)
     if tables is not None and not tables:
@@ -80,7 +82,7 @@ class Worker:
         self._server = Server(tables[0].connection, self.name)
         self._leases = LeaseStore(self._server, get_database_prefix(), options.lease)
         self._heart = Heart(self.name, options.poll_interval, options.lease)
-        self._engines = tuple(options.engines or list_engines())
+        self._engines = check_machine(tables, options.engines or list_engines(), options.device)
         self._queues = [self._make_queue(table()) for table in tables]
         check_restrictions(tables, self._options.restrictions)
         self._share = FairShare(self._queues)
@@ -88,8 +90,9 @@ class Worker:
         self._empty: list[Candidates] = []  # passed over since the last job
         self._next: tuple[Candidates, HeldLease] | None = None  # taken along with the last job
         self._n_in_a_row = 0
-        self._delegated = False  # a child did a job since
+        self._for_child: tuple[Candidates, dict[str, Any]] | None = None
         self._broken: list[Candidates] = []
+        self._unfit: UnfitError | None = None
         self._swept_at = float("-inf")
 
     def _make_queue(self, table: Any) -> Candidates:
@@ -104,7 +107,11 @@ class Worker:
     # --- the loop ---------------------------------------------------------------------------------
 
     def run(self) -> Summary:
-        """Work until told to end."""
+        """Work until told to end.
+
+        Raises:
+            SetupError: The machine cannot do the work.
+        """
         names = ", ".join(type(queue.table).__name__ for queue in self._queues)
         logger.info("worker %s begins, with %s, on %s", self.name, "/".join(self._engines), names)
         with Heartbeat(self._leases, self._heart) as heartbeat:
@@ -113,28 +120,33 @@ class Worker:
                 try:
                     if not self._work(heartbeat):
                         break
+                except UnfitError as error:
+                    self._unfit = error
                 except Exception as error:
                     self._survive(error)
             settle_quickly(self._leases.hand_back_all, self._leases)
             wait_for_last_rows()
         logger.info("worker ends: %s", self.summary)
+        if self._unfit is not None:
+            raise self._unfit
         return self.summary
 
     def _is_over(self) -> bool:
         limit = self._options.max_jobs
-        return self._stop.requested or (limit is not None and self.summary.jobs >= limit)
+        has_done_all = limit is not None and self.summary.jobs >= limit
+        return self._stop.requested or self._unfit is not None or has_done_all
 
     def _work(self, heartbeat: Heartbeat) -> bool:
         """Do one job, or wait for one; False when there will be none."""
         found, self._next = self._next, None
         if found is None:
             self._sweep()
-            self._delegated, self._n_in_a_row = False, 0
+            self._for_child, self._n_in_a_row = None, 0
             found = self._find()
         if found is not None:
             self._do(*found, heartbeat)
-        elif self._delegated:
-            self.summary.count("done")
+        elif self._for_child is not None:
+            self._delegate(*self._for_child)
         elif self._options.stop_when_idle and not self._waits_for_retry():
             return False
         else:
@@ -165,6 +177,7 @@ class Worker:
 
     def _do(self, queue: Candidates, lease: HeldLease, heartbeat: Heartbeat) -> None:
         name, began = show_job(lease.table, lease.key), time.monotonic()
+        self._children.settle_engine()
         logger.info("began %s%s", name, f" (try {lease.attempts})" if lease.attempts > 1 else "")
         heartbeat.hold(lease)
         queue.remember(lease.key)
@@ -174,6 +187,9 @@ class Worker:
                 lease, self._leases, self._options, self._stop,
                 lambda: self._take_along(queue, time.monotonic() - began),
             )  # fmt: skip
+        except UnfitError as error:
+            self.summary.count(error.outcome)
+            raise
         finally:
             heartbeat.hold(None)
             if outcome != "done":
@@ -231,14 +247,14 @@ class Worker:
         return may_start_long(n_long, self._leases.count_held())
 
     def _take_from(self, queue: Candidates) -> HeldLease | None:
-        if queue in self._broken or self._delegated:
+        if queue in self._broken or self._for_child is not None:
             return None
         try:
             for key in queue:
                 if self._stop.requested:
                     return None
                 if self._children.needs(queue.table, key):
-                    self._delegate(queue, key)
+                    self._for_child = (queue, key)
                     return None
                 if (lease := self._leases.take(queue.table, key)) is not None:
                     return lease
@@ -254,13 +270,17 @@ class Worker:
 
     def _delegate(self, queue: Candidates, key: dict[str, Any]) -> None:
         began = time.monotonic()
-        self._heart.turn_to(show_job(queue.table, key), is_leased=False)  # the child holds it
-        if self._children.run(queue.table, key):
-            self._delegated = True
-            self._share.spend(queue, time.monotonic() - began, self._empty)
-        else:
-            logger.error("a worker for %s failed; see above", show_job(queue.table, key))
+        name = show_job(queue.table, key)
+        self._heart.turn_to(name, is_leased=False)  # the child holds it
+        if not self._children.run(queue.table, key):
+            logger.error("a worker for %s failed; see above", name)
             self._broken.append(queue)
+            return
+        self._share.spend(queue, time.monotonic() - began, self._empty)
+        if outcome := self._leases.find_outcome(queue.table, key):
+            self.summary.count(outcome)
+        else:  # somebody else was faster
+            self._stop.pause(self._options.poll_interval)
 
     def _waits_for_retry(self) -> bool:
         return any(queue.waits_for_retry() for queue in self._queues)

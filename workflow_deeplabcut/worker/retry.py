@@ -47,15 +47,16 @@ class RetryPolicy:
 
 def is_transient(error: BaseException) -> bool:
     """Whether a failure, or what caused it, may be gone at the next try."""
-    return any(_may_pass(cause) for cause in _causes(error))
+    return any(_may_pass(cause) for cause in list_causes(error))
 
 
 def find_cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:
     """The error itself or one of its causes, if it is of a kind."""
-    return next((cause for cause in _causes(error) if isinstance(cause, kind)), None)
+    return next((cause for cause in list_causes(error) if isinstance(cause, kind)), None)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def list_causes(error: BaseException) -> Iterator[BaseException]:
+    """Go through an error and what caused it."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:

@@ -67,6 +67,9 @@ def follow(script: str) -> None:
             raise OSError(errno.ESTALE, "Stale file handle")
     elif word == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif word == "gpu":  # what PyTorch says when a GPU has failed
+        if is_first(number):
+            raise RuntimeError("CUDA error: unspecified launch failure\nCompile with TORCH_USE_")
     elif word == "pool":
         raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
