@@ -280,7 +280,8 @@ class Recorder:
             self._connection = connect_plainly(
                 self._target.connection, connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S,
                 write_timeout=_TIMEOUT_S,
-                init_command=f"SET SESSION innodb_lock_wait_timeout={_TIMEOUT_S - 1}",
+                init_command=f"SET SESSION innodb_lock_wait_timeout={_TIMEOUT_S - 1}, "
+                f"lock_wait_timeout={_TIMEOUT_S - 1}",  # or a late one follows the last row
             )  # fmt: skip
         if self._standing is None:
             if outcome is not None:
@@ -293,7 +294,6 @@ class Recorder:
         row = self._build_row(self._standing, state, message)
         if self._is_there and self._update(row):
             return
-        self._make_way()
         self._insert(row, self._standing.elapsed)
         self._is_there = True
 
@@ -311,22 +311,37 @@ class Recorder:
         }
 
     def _insert(self, row: Mapping[str, Any], elapsed: float) -> None:
+        """Take the row, unless the result is recorded or an attempt has it that began later.
+
+        One statement, because this process may be stopped between two and another one do the work.
+
+        Raises:
+            _GivenUpError: The row is not for this attempt any more.
+        """
         values = {**self._key, **row}
         columns = ", ".join(f"`{name}`" for name in values)
         places = ", ".join(["%s"] * len(values))
-        changes = ", ".join(f"`{name}`=VALUES(`{name}`)" for name in row)
-        self._execute(
+        # Assigned from left to right: once the attempt is this one, the times follow it.
+        mine = "attempt=VALUES(attempt)"
+        is_due = f"{mine} OR started_at <= VALUES(started_at)"
+        names = sorted(row, key=lambda name: name == "attempt")
+        changes = [f"`{name}`=IF({is_due}, VALUES(`{name}`), `{name}`)" for name in names]
+        changes += [f"{at}=IF({mine}, VALUES({at}), {at})" for at in ("started_at", "updated_at")]
+        if not self._execute(
             f"INSERT INTO {self._target.name} ({columns}, started_at, updated_at) "
-            f"VALUES ({places}, {_NOW} - INTERVAL %s MICROSECOND, {_NOW}) ON DUPLICATE KEY UPDATE "
-            f"{changes}, started_at=VALUES(started_at), updated_at=VALUES(updated_at)",
-            *(*values.values(), int(elapsed * 1e6)),
-        )
+            f"SELECT {places}, {_NOW} - INTERVAL %s MICROSECOND, {_NOW} FROM DUAL "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self._target.result} WHERE {self._this_row()}) "
+            f"ON DUPLICATE KEY UPDATE {', '.join(changes)}",
+            *(*values.values(), int(elapsed * 1e6), *self._key.values()),
+        ):
+            self._give_up_if_recorded()
+            raise _GivenUpError
 
     def _update(self, row: Mapping[str, Any]) -> int:
         changes = ", ".join(f"`{name}`=%s" for name in row)
         return self._execute(
             f"UPDATE {self._target.name} SET {changes}, updated_at={_NOW} "
-            f"WHERE {self._this_row()} AND attempt=%s",
+            f"WHERE {self._this_row()} AND attempt=%s AND state<>'finished'",
             *(*row.values(), *self._key.values(), self._attempt),
         )
 
@@ -340,21 +355,6 @@ class Recorder:
             f"SELECT 1 FROM {self._target.result} WHERE {self._this_row()}", *self._key.values()
         ):
             self._settle("finished", "")
-            raise _GivenUpError
-
-    def _make_way(self) -> None:
-        """Insist that no attempt has a row there which began later than this one.
-
-        This one's may have been deleted, or could not be written until now.
-
-        Raises:
-            _GivenUpError: There is such a row.
-        """
-        if self._standing is not None and self._execute(
-            f"SELECT 1 FROM {self._target.name} WHERE {self._this_row()} AND attempt<>%s "
-            f"AND started_at > {_NOW} - INTERVAL %s MICROSECOND",
-            *(*self._key.values(), self._attempt, int(self._standing.elapsed * 1e6)),
-        ):
             raise _GivenUpError
 
     def _settle(self, state: str, message: str) -> None:

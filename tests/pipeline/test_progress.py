@@ -312,20 +312,59 @@ def test_an_attempt_that_begins_after_the_work_was_recorded_leaves_its_row(
 
 @pytest.mark.dlc
 def test_an_attempt_that_stops_after_the_work_was_recorded_leaves_it_finished(
-    lab: Lab, trained: Trained, often: None, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, trained: Trained, task: dict[str, Any], often: None
 ) -> None:
     """It began a moment before another worker recorded."""
-    key = trained.training_key
-    with keeping_the_row(lab, key):
-        with monkeypatch.context() as patch, pytest.raises(Stopped):  # noqa: PT012
-            patch.setattr(recorder.Recorder, "_give_up_if_recorded", lambda self: None)
-            with announced(TRAINING, key), show_training("", "pytorch", 0, "late") as update:
-                update(TrainingProgress(1, 20, {}))
-                until(lambda: row_of(lab, key)["device"] == "late")
-                patch.undo()  # now the other one has recorded
-                raise Stopped("another worker has it")
-        row = row_of(lab, key)
-        assert (row["state"], row["message"], row["epoch"]) == ("finished", "", 20)
+
+    def stop() -> None:
+        with announced(TRAINING, task), show_training("", "pytorch", 0, "late") as update:
+            update(TrainingProgress(1, 20, {}))
+            until(lambda: [row["total_epochs"] for row in rows_of(lab, task)] == [20])
+            record_as(lab, trained, task)
+            raise Stopped("another worker has it")
+
+    with pytest.raises(Stopped):
+        stop()
+    row = row_of(lab, task)
+    assert (row["state"], row["message"], row["epoch"]) == ("finished", "", 20)
+
+
+@pytest.mark.dlc
+def test_an_attempt_that_is_paused_before_its_first_row_is_too_late(
+    lab: Lab, trained: Trained, task: dict[str, Any], often: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has looked, and found the work undone; then another one does all of it."""
+    insert, looked, woken = recorder.Recorder._insert, threading.Event(), threading.Event()
+
+    def pause_and_insert(self: recorder.Recorder, *args: Any) -> None:
+        if self._key == key:
+            looked.set()
+            woken.wait(30)
+        insert(self, *args)
+
+    with announced(TRAINING, task), show_training("", "pytorch", 0, "first") as update:
+        update(TrainingProgress(20, 20, {}))
+    key = {name: task[name] for name in lab.pipeline.train.TrainingTask.primary_key}
+    monkeypatch.setattr(recorder.Recorder, "_insert", pause_and_insert)
+    with announced(TRAINING, task), show_training("", "pytorch", 0, "paused"):
+        assert looked.wait(30)
+        record_as(lab, trained, task)
+        woken.set()
+        until(lambda: not threads())
+        row = row_of(lab, task)
+    assert (row["state"], row["device"]) == ("finished", "first")
+    assert row_of(lab, task) == row
+
+
+def rows_of(lab: Lab, key: dict[str, Any]) -> list[dict[str, Any]]:
+    return (lab.pipeline.report.TrainingProgress & key).fetch(as_dict=True)
+
+
+def record_as(lab: Lab, trained: Trained, key: dict[str, Any]) -> None:
+    """Record a task as another worker would, with the result of one that was trained."""
+    table = lab.pipeline.train.ModelTraining
+    result = (table & trained.training_key).fetch1()
+    table.insert1({**result, **key}, allow_direct_insert=True, ignore_extra_fields=True)
 
 
 @contextlib.contextmanager

@@ -90,9 +90,14 @@ class StopRequest:
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Let the handlers raise `Stopped` inside the block, once."""
+        """Let the handlers raise `Stopped` inside the block, once.
+
+        Raises:
+            Stopped: The last signal has come before the block, where nothing heard it.
+        """
         self._may_raise = True
         try:
+            self.check()
             yield
         finally:
             self._may_raise = False
