@@ -24,14 +24,23 @@ for name in [
     del os.environ[name]
 os.environ.update(
     OMP_NUM_THREADS="1",  # with more, OpenMP spins on contended cores
+    NUMBA_NUM_THREADS="1",  # or numba sets OpenMP's threads to the number of cores
     MPLBACKEND="Agg",
     DLClight="True",
     HF_HUB_OFFLINE="1",
     DATAJOINT_LOG_LEVEL="warning",
 )
 
+from hypothesis import settings as hypothesis_settings  # noqa: E402
+
 from workflow_deeplabcut import database, synthetic  # noqa: E402
 from workflow_deeplabcut.demo import settings  # noqa: E402
+
+# The same examples each time, on shared and busy machines, where a slow one is no failure.
+# --hypothesis-profile=explore looks for new ones.
+hypothesis_settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("explore", deadline=None, max_examples=1000)
+hypothesis_settings.load_profile("same")
 
 TINY_NETWORK = {**settings.TINY_NETWORK, "runner.eval_interval": 4}
 """The demo's network: it learns the synthetic animal to 1 px in 14 s."""

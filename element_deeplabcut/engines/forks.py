@@ -1,8 +1,9 @@
-"""What computes in a forked process, as those of DataJoint's ``populate(processes=2)``.
+"""In how many threads PyTorch computes, and what computes in a forked process.
 
-A fork copies the memory of its parent and none of its threads. PyTorch's pool of threads (OpenMP)
-goes on to believe in them: where the parent has computed before, the first computation of the child
-waits for ever. With one thread the pool is not asked. TensorFlow cannot do without its threads.
+Forked are the processes of DataJoint's ``populate(processes=2)``. A fork copies the memory of its
+parent and none of its threads. PyTorch's pool of threads (OpenMP) goes on to believe in them: where
+the parent has computed before, the first computation of the child waits for ever. With one thread
+the pool is not asked. TensorFlow cannot do without its threads.
 """
 
 from __future__ import annotations
@@ -26,12 +27,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
-def leave_parents_threads() -> None:
-    """Compute in one thread from now on, if this process was forked from one that had PyTorch."""
-    if _has_parents_pool:
+def settle_threads() -> None:
+    """Compute in as many threads as the environment allows, or in one in a fork.
+
+    ``OMP_NUM_THREADS`` has to be said again: numba, by which movement interpolates, sets OpenMP's
+    threads to the number of cores for the whole process, and with other threads the same seed
+    gives another network.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    n_threads = 1 if _has_parents_pool else int(limit) if limit.isdecimal() else 0
+    if n_threads:
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(n_threads)
 
 
 def claim_tensorflow() -> None:

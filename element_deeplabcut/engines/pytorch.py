@@ -24,7 +24,7 @@ from .base import (
     Video,
 )
 from .containment import contained
-from .forks import leave_parents_threads
+from .forks import settle_threads
 from .loaded import MODELS
 from .messages import explained
 from .pytorch_inference import analyze
@@ -90,7 +90,7 @@ def train(
         EngineError: Training failed, or pretrained weights were wanted and cannot be had.
     """
     MODELS.release()  # a training needs a GPU's memory for itself
-    leave_parents_threads()
+    settle_threads()
     with contained(view.log_file):
         _check_version(view)
         training.run(view, plan, device, on_progress, resume_from)
@@ -151,7 +151,7 @@ def evaluate(view: ProjectView, snapshot: str, device: str) -> FrameErrors:
     Raises:
         EngineError: DeepLabCut failed.
     """
-    leave_parents_threads()
+    settle_threads()
     with contained(view.log_file), explained("evaluate the model"):
         from deeplabcut.pose_estimation_pytorch.apis.evaluation import predict
         from deeplabcut.pose_estimation_pytorch.apis.utils import get_inference_runners
@@ -220,7 +220,7 @@ def infer(
     Raises:
         EngineError: DeepLabCut failed, or wrote no prediction.
     """
-    leave_parents_threads()
+    settle_threads()
     with contained(view.log_file), explained(f"analyze '{video.path.name}'"):
         _check_version(view)
         return analyze(view, video, folder, plan, device, on_frames)

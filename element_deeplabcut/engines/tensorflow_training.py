@@ -42,6 +42,7 @@ def run(
     view: ProjectView, plan: TrainingPlan, on_progress: OnTraining, resume_from: Snapshot | None
 ) -> None:
     """Train the view's shuffle inside a contained block."""
+    import imgaug
     from deeplabcut.pose_estimation_tensorflow import training
 
     arguments = dict(plan.arguments)
@@ -65,6 +66,8 @@ def run(
     interval = arguments.get("displayiters") or int(settings["display_iters"])
     random.seed(plan.seed)
     np.random.seed(plan.seed)
+    # By itself it takes a seed from numpy once in a process; its own seed() leaves a part as it is.
+    imgaug.random.GLOBAL_RNG = imgaug.random.RNG(plan.seed)
     with (
         _kept_logging(),
         _continued_curve(view, done),

@@ -63,13 +63,18 @@ def read_yaml(file: Path, *, is_ours: bool = False) -> dict[str, Any]:
         ProjectError: The file is missing, or no mapping of plain types, or does not come to rest
             within a few seconds.
     """
-    started = time.monotonic()
+    started = looked_at = time.monotonic()
     first_seen: dict[str, float] = {}
+    watched_s = 0.0
     while True:
         text, age_s = _read_text(file)
         content = _parse(text)
-        waited_s = time.monotonic() - started
-        known_for_s = waited_s - first_seen.setdefault(text, waited_s)
+        now = time.monotonic()
+        waited_s = now - started
+        # While this process is paused nobody watches the file, so a look makes up for little time.
+        watched_s += min(now - looked_at, 2 * _PAUSE_S)
+        looked_at = now
+        known_for_s = watched_s - first_seen.setdefault(text, watched_s)
         is_settled = is_ours or age_s > _SETTLED_AFTER_S or _is_whole(text, first_seen, known_for_s)
         if isinstance(content, dict) and is_settled:
             return content

@@ -17,13 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import settings
 
 from workflow_deeplabcut import synthetic
-
-# Shared and busy machines: a slow example is no failure.
-settings.register_profile("element", deadline=None)
-settings.load_profile("element")
 
 SCORER = "ann"
 PARTS = ("nose", "tail")

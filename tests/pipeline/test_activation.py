@@ -126,6 +126,6 @@ def test_the_tests_server_wins_over_every_configuration(tmp_path: Path) -> None:
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c",
          str(REPOSITORY / "pyproject.toml"), "--rootdir", str(REPOSITORY),
          f"{REPOSITORY}/tests/pipeline/test_activation.py", "-k", "schemas_have_the_tables"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert "1 passed" in result.stdout, result.stdout + result.stderr

@@ -402,7 +402,7 @@ def _render_flat(video: Video) -> None:
 
 
 def test_a_fork_of_a_process_that_has_computed_computes(
-    runs: Runs, bundle: Bundle, videos: list[Video]
+    runs: Runs, bundle: Bundle, videos: list[Video], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in a notebook: populate, then populate(processes=2); with the threads of a usual machine.
 
@@ -411,17 +411,19 @@ def test_a_fork_of_a_process_that_has_computed_computes(
     import torch
 
     n_threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     try:
         expected, _ = runs.ours(bundle, videos[1])
+        assert torch.get_num_threads() == 2
         context = multiprocessing.get_context("fork")
         results = context.SimpleQueue()
         child = context.Process(target=lambda: results.put(runs.ours(bundle, videos[1])[0]))
         child.start()
-        child.join(90)
+        child.join(180)
         if child.is_alive():
             child.kill()
             pytest.fail("the child waits for threads that are not there")
+        assert child.exitcode == 0
         assert distance(results.get(), expected) <= BOUND_PX
     finally:
         torch.set_num_threads(n_threads)

@@ -196,7 +196,7 @@ def test_training_goes_on_from_a_snapshot(lab: Lab, trained: Trained) -> None:
     (curve_file,) = (lab.processed / row["run_info"]["run_directory"]).rglob("learning_stats.csv")
     first_loss = read_learning_curve(curve_file).columns["losses/train.total_loss"][0]
     assert row["latest_snapshot"] == 1
-    assert first_loss < 2e-3  # from random weights the first epoch ends at 1e-2
+    assert first_loss < 5e-3  # 1.9e-3; from random weights the first epoch ends at 1.5e-2
 
 
 def test_pretrained_without_a_network_fails_soon_and_says_what_else(

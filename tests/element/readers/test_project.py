@@ -266,7 +266,7 @@ def test_a_config_being_rewritten_is_waited_for(tmp_path, cut):
             stream.write(WHOLE[:end])
             stream.flush()
             ready.set()
-            time.sleep(0.2)
+            time.sleep(0.05)
             stream.write(WHOLE[end:])
 
     writer = threading.Thread(target=rewrite)
@@ -309,7 +309,7 @@ def test_a_part_that_comes_back_is_not_believed(tmp_path):
 
     def rewrite():
         while not stop.is_set():
-            for text, seconds in ((part, 0.15), (WHOLE, 0.08)):
+            for text, seconds in ((part, 0.06), (WHOLE, 0.14)):
                 file.write_text(text)
                 time.sleep(seconds)
 
