@@ -53,6 +53,7 @@ __all__ = [
     "engine_arguments",
     "hash_params",
     "split_config",
+    "split_wish",
 ]
 
 
@@ -177,6 +178,23 @@ def check_inference_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         settings = check_params(checked["labeled_video"], LABELED_VIDEO)
         checked["labeled_video"] = {k: value for k, value in settings.items() if value is not None}
     return {name: value for name, value in checked.items() if value is not None}
+
+
+def split_wish(params: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Validate parameters of a pose estimation and set the wish for a labeled video apart.
+
+    The analysis does not depend on it, so it may change while the analysis runs.
+
+    Returns:
+        Parameters of the analysis, and the settings of the labeled video, None where none is
+        wanted.
+
+    Raises:
+        ParameterError: As `check_training_params`.
+    """
+    checked = check_inference_params(params)
+    wish = checked.pop("labeled_video", None)
+    return checked, wish
 
 
 def check_engine_honours(params: Mapping[str, Any], engine: str) -> None:

@@ -53,7 +53,7 @@ class InferenceJob:
         files: The recording's files, in the order of `first_frame`.
         width: Frame width, px.
         height: Frame height, px.
-        params: Checked pose estimation parameters.
+        params: Checked pose estimation parameters, without the wish for a labeled video.
         output_dir: Where results go, relative to the processed directory.
         device: Wish of this populate call, or None.
         at_once: Likewise, frames to hold at once.

@@ -57,7 +57,7 @@ class LoadingJob:
         files: The recording's files, in the order of `first_frame`.
         width: Frame width, px.
         height: Frame height, px.
-        params: Checked pose estimation parameters.
+        params: Checked pose estimation parameters, without the wish for a labeled video.
         folder: Folder of the results, relative to a root or the processed directory.
     """
 

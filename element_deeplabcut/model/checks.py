@@ -17,6 +17,7 @@ from ..compute.findings import OK, PROBLEM, WARNING, TaskCheck
 from ..compute.inference import RecordingFile
 from ..compute.loading import LoadingJob
 from ..compute.records import InferenceRecord, read_inference_records
+from ..params import check_inference_params
 from .models import Model
 from .poses import PoseEstimation, PoseEstimationTask
 from .recordings import RecordingInfo, VideoRecording
@@ -40,9 +41,10 @@ def check_task(key: Mapping[str, Any], bench: Bench) -> TaskCheck:
     if isinstance(job, LoadingJob):
         return check_loading(job, bench, notes)
     engine = (Model & key).fetch1("engine")
-    notes.attempt("labeled video", lambda: PoseEstimationTask.check_drawable(key, job.params))
-    wants_video = "labeled_video" in job.params
-    return check_inference(job, engine, bench, notes, lambda: _fetch_records(key), wants_video)
+    params = check_inference_params((PoseEstimationTask & key).fetch1("pose_estimation_params"))
+    notes.attempt("labeled video", lambda: PoseEstimationTask.check_drawable(key, params))
+    is_drawn = "labeled_video" in params
+    return check_inference(job, engine, bench, notes, lambda: _fetch_records(key), is_drawn)
 
 
 def _check_unread(key: Mapping[str, Any], bench: Bench, notes: Notes) -> TaskCheck:

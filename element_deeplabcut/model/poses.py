@@ -18,7 +18,7 @@ from ..compute.loading import LoadingJob, check_task_mode, run_loading
 from ..compute.vouching import describe_model
 from ..drawing import resolve_style
 from ..errors import ParameterError
-from ..params import check_inference_params
+from ..params import check_inference_params, split_wish
 from ..pose import Pose
 from ..pose.facts import PoseTables, fetch_facts
 from ..pose.reading import read_pose
@@ -139,8 +139,8 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
         compared = (
             ["task_mode"] if output_dir is None else ["task_mode", "pose_estimation_output_dir"]
         )
-        analysis, wish = _split_wish(checked)
-        known_analysis, known_wish = _split_wish(existing[0]["pose_estimation_params"] or {})
+        analysis, wish = split_wish(checked)
+        known_analysis, known_wish = split_wish(existing[0]["pose_estimation_params"])
         if analysis != known_analysis or any(existing[0][name] != row[name] for name in compared):
             raise ParameterError(
                 f"The task {key} is there already with other settings. Delete it first, or "
@@ -165,7 +165,7 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
             QueryError: The model lacks a body part.
             ParameterError: There is no such colormap or colour, or no skeleton to draw.
         """
-        _, wish = _split_wish(params)
+        _, wish = split_wish(params)
         for config in (Model & {"model_name": key["model_name"]}).fetch("config_template"):
             if wish is not None:
                 # Individuals are known once there are poses.
@@ -202,13 +202,6 @@ class PoseEstimationTask(RelativePaths, dj.Manual):
         keys = (self if key is None else self & key).fetch("KEY")
         insist_on_tasks(len(keys), "PoseEstimationTask")
         return check_each(keys, get_roots, check_task, device=device, elsewhere=elsewhere)
-
-
-def _split_wish(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Set the wish for a labeled video apart: the analysis does not depend on it."""
-    params = check_inference_params(params)
-    wish = params.pop("labeled_video", None)
-    return params, wish
 
 
 @schema
@@ -288,7 +281,9 @@ class PoseEstimation(DistinctJobs, dj.Computed):
             "file_id", "file_path", "nframes", "first_frame", order_by="file_id"
         )
         check_fits(self.connection, info["nframes"])
-        params = check_inference_params(task["pose_estimation_params"])
+        # A labeled video may be asked for at any time: poses do not change with the wish, and what
+        # is fetched here must not either.
+        params, _ = split_wish(task["pose_estimation_params"])
         check_task_mode(params, task["task_mode"])
         common = (
             tuple(RecordingFile(*file) for file in zip(*files, strict=True)),

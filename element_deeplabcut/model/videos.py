@@ -14,7 +14,7 @@ from ..compute.inference import RecordingFile
 from ..compute.labeling import LabelingJob, LabelingResult, check_pose, run_labeling
 from ..drawing import resolve_style
 from ..errors import ParameterError, QueryError
-from ..params import check_inference_params
+from ..params import check_inference_params, split_wish
 from ..store.files import hash_json
 from ..tables import DistinctJobs
 from .activation import get_roots, schema
@@ -116,8 +116,7 @@ class LabeledVideo(DistinctJobs, dj.Computed):
         cls, task: dict[str, Any], settings: bool | Mapping[str, Any] | None
     ) -> dict[str, Any] | None:
         """Give the task's row with its new wish, or None where it is the old one."""
-        params = check_inference_params(task.pop("pose_estimation_params"))
-        old = params.pop("labeled_video", None)
+        params, old = split_wish(task.pop("pose_estimation_params"))
         params = check_inference_params({**params, "labeled_video": settings})
         new = params.get("labeled_video")
         if new == old:
@@ -147,7 +146,7 @@ class LabeledVideo(DistinctJobs, dj.Computed):
 
     def make_fetch(self, key: dict[str, Any]) -> tuple[LabelingJob]:
         """Fetch what to draw, and how."""
-        params = check_inference_params((PoseEstimationTask & key).fetch1("pose_estimation_params"))
+        _, wish = split_wish((PoseEstimationTask & key).fetch1("pose_estimation_params"))
         config = (Model & key).fetch1("config_template")
         pose = PoseEstimation.get_pose(key, frames=slice(0, 0))
         check_pose(pose)
@@ -163,9 +162,7 @@ class LabeledVideo(DistinctJobs, dj.Computed):
                 ),
                 rate=pose.rate,
                 poses_hash=hash_json({"rows": hashes, "crop": pose.crop}),
-                style=resolve_style(
-                    params.get("labeled_video") or {}, config, pose.body_parts, pose.individuals
-                ),
+                style=resolve_style(wish or {}, config, pose.body_parts, pose.individuals),
             ),
         )
 
