@@ -140,7 +140,8 @@ def list_batches(connection: dj.Connection) -> list[dict[str, Any]]:
 def undo_batch(batch_id: int, tables: Mapping[str, tuple[Any, Any]]) -> Undone:
     """Take back the tasks of a batch that nobody has computed or computes.
 
-    Results are never deleted: where one comes in meanwhile, its task stays.
+    Results are never deleted: where one comes in meanwhile, its task stays. Errors and retries of
+    the tasks are forgotten with them.
 
     Args:
         batch_id: Number of the batch.
@@ -168,17 +169,32 @@ def undo_batch(batch_id: int, tables: Mapping[str, tuple[Any, Any]]) -> Undone:
         wanted, outcome = _sort(names, keys, tasks, computed)
         try:
             with connection.transaction:
-                for start in range(0, len(wanted), CHUNK):
-                    chunk = [
-                        dict(zip(names, key, strict=True)) for key in wanted[start : start + CHUNK]
-                    ]
-                    (tasks & chunk).delete_quick()
+                _remove([dict(zip(names, key, strict=True)) for key in wanted], tasks, computed)
                 if not outcome.computed and not outcome.running:
                     (batches & {"batch_id": batch_id}).delete_quick()
             return outcome
-        except IntegrityError:  # a result came in: its task is kept at the next try
-            continue
+        except Exception as error:
+            if not _may_pass(error):
+                raise
     raise DatabaseError("Workers are recording results of these tasks just now. Try again.")
+
+
+def _remove(wanted: Sequence[Mapping[str, str]], tasks: Any, computed: Any) -> None:
+    """Delete tasks, and what is said about their jobs: keys of new tasks may be the same."""
+    from .worker.listing import forget_jobs
+
+    for start in range(0, len(wanted), CHUNK):
+        chunk = tasks & wanted[start : start + CHUNK]
+        removed = chunk.fetch("KEY")
+        chunk.delete_quick()
+        forget_jobs(computed, removed)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a result came in, whose task is kept at the next try, or two transactions met."""
+    from .worker.server import is_conflict
+
+    return isinstance(error, IntegrityError) or is_conflict(error)
 
 
 def _sort(

@@ -14,7 +14,7 @@ from element_deeplabcut.tables import read_job_key
 
 from ..paths import get_database_prefix
 from .housekeeping import is_alive
-from .lease import MARK, declare_leases, jobs_of, mark
+from .lease import MARK, declare_leases, hash_job, jobs_of, mark
 
 STATES = ("running", "waiting", "expired", "reserved", "dead", "error", "ignore")
 """What `Job.state` can be."""
@@ -124,20 +124,9 @@ def clear_jobs(tables: Iterable[Any], **selection: Any) -> list[Job]:
     for table, key_hash, job in _find(tables, **selection):
         if job.state == "running":
             continue
-        connection = table.connection
-        with connection.transaction:
-            # A worker that took it in this moment has renewed the lease: then it is left alone.
-            connection.query(
-                f"DELETE FROM {_leases(table)} WHERE database_name=%s AND table_name=%s AND "
-                "key_hash=%s AND (token='' OR expires_at <= UTC_TIMESTAMP(6))",
-                args=(table.database, table.table_name, key_hash),
-            )
-            deleted = connection.query(
-                f"DELETE FROM {jobs_of(table)} WHERE table_name=%s AND key_hash=%s AND NOT EXISTS "
-                f"(SELECT 1 FROM {_leases(table)} AS lease WHERE lease.database_name=%s AND "
-                "lease.table_name=%s AND lease.key_hash=%s)",
-                args=(table.table_name, key_hash, table.database, table.table_name, key_hash),
-            ).rowcount
+        leases = _leases(table)  # DataJoint creates no table inside a transaction
+        with table.connection.transaction:
+            deleted = _forget(table, leases, [key_hash])
         if deleted or job.state == "waiting":
             cleared.append(job)
     return cleared
@@ -163,6 +152,52 @@ def retry_jobs(tables: Iterable[Any], **selection: Any) -> list[Job]:
             f"{' or '.join(_RETRIED)}. To let go of others, clear them."
         )
     return clear_jobs(tables, states=states, **selection)
+
+
+def forget_jobs(table: Any, keys: Iterable[Mapping[str, Any]]) -> None:
+    """Forget what stands about jobs whose tasks the open transaction removes.
+
+    Else tasks of the same keys, queued later, would be taken for those that failed or wait. What
+    somebody has reserved stays, unless it is a worker whose lease ran out.
+
+    Args:
+        table: Computed table, whose jobs have been listed before: no table is created here.
+        keys: Primary keys of the jobs, as the server gives them.
+    """
+    if hashes := [hash_job(table, key) for key in keys]:
+        # A worker's reservation and its lease come and go together; half of it is dead.
+        which = "(status<>'reserved' OR error_message LIKE %s)"
+        _forget(table, _leases(table), hashes, which, f"{MARK}%")
+
+
+def _forget(
+    table: Any, leases: str, hashes: Sequence[str], which: str = "TRUE", *values: str
+) -> int:
+    """Delete leases that no living worker holds, and entries in ``~jobs`` that have none.
+
+    Args:
+        table: Computed table.
+        leases: Full name of the lease table.
+        hashes: Names of the jobs.
+        which: Condition of the entries.
+        *values: Values in it.
+
+    Returns:
+        How many entries were deleted.
+    """
+    # A worker that took one in this moment has renewed the lease: then it is left alone.
+    table.connection.query(
+        f"DELETE FROM {leases} WHERE database_name=%s AND table_name=%s AND key_hash IN %s AND "
+        "(token='' OR expires_at <= UTC_TIMESTAMP(6))",
+        args=(table.database, table.table_name, hashes),
+    )
+    deleted = table.connection.query(
+        f"DELETE FROM {jobs_of(table)} WHERE table_name=%s AND key_hash IN %s AND {which} AND "
+        f"NOT EXISTS (SELECT 1 FROM {leases} AS lease WHERE lease.database_name=%s AND "
+        f"lease.table_name=%s AND lease.key_hash={jobs_of(table)}.key_hash)",
+        args=(table.table_name, hashes, *values, table.database, table.table_name),
+    ).rowcount
+    return int(deleted)
 
 
 # --- reading --------------------------------------------------------------------------------------
