@@ -17,8 +17,8 @@ _EXAMPLES = """examples:
   workflow-deeplabcut jobs clear --table PoseEstimation --restrict recording_id=3
 
 states: running (its worker lives), waiting (for its next try), expired (its worker shows no life;
-the next worker takes over), reserved (by populate() in a notebook), dead (so, and its connection
-has ended), error, ignore"""
+the next worker takes over), reserved (by populate() in a notebook, which may live), dead (so, and
+its process or its connection has ended and nothing shows life), error, ignore"""
 
 
 def add_parser(commands: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from element_deeplabcut import report
 from element_deeplabcut.report import Progress, Throughput
 
+from ..worker.life import identify
 from ..worker.listing import Job, list_jobs
 from ..worker.tables import PIPELINE, list_tables
 from .queue import Queue, QueueCounter
@@ -124,13 +125,13 @@ def merge(jobs: Iterable[Job], progress: Iterable[Progress]) -> list[Running]:
     A ``populate`` without reservation says only how far it is. What somebody else said who had the
     job before, and shows no life, is not how far it is now.
     """
-    by_key = {_identify(found.table, found.key): found for found in progress}
+    by_key = {identify(found.table, found.key): found for found in progress}
     running = []
     for job in jobs:
-        found = by_key.get(_identify(job.table, job.key))
+        found = by_key.get(identify(job.table, job.key))
         is_theirs = found is not None and (found.host, found.pid) == (job.host, job.pid)
         if found is not None and (is_theirs or found.state == "silent"):
-            del by_key[_identify(job.table, job.key)]
+            del by_key[identify(job.table, job.key)]
         found = found if is_theirs else None
         state = job.state
         if found is not None and state == "reserved":
@@ -144,10 +145,6 @@ def merge(jobs: Iterable[Job], progress: Iterable[Progress]) -> list[Running]:
             Running(found.table, found.key, found.state, found.host, found.pid, since, None, found)
         )
     return sorted(running, key=lambda job: (job.state != "running", job.table, -(job.age or 0)))
-
-
-def _identify(table: str, key: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (table, *sorted((name, str(value)) for name, value in key.items()))
 
 
 def _name(table: Any) -> str:

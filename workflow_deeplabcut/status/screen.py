@@ -20,7 +20,8 @@ _CLEAR_ALL = "\x1b[2J"
 _STATES = {
     "silent": "no sign of life for {age}",
     "expired": "its worker shows no life; the next one takes it over",
-    "dead": "its process has ended; free it with: workflow-deeplabcut jobs clear --state dead",
+    "dead": "its process or its connection has ended, and nothing shows life; free it with: "
+    "workflow-deeplabcut jobs clear --state dead",
     "reserved": "reserved by a notebook",
 }
 

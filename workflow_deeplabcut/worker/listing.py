@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,8 @@ from element_deeplabcut.errors import ParameterError
 from element_deeplabcut.tables import read_job_key
 
 from ..paths import get_database_prefix
-from .housekeeping import is_alive
 from .lease import MARK, declare_leases, hash_job, jobs_of, mark
+from .life import SignsOfLife
 
 STATES = ("running", "waiting", "expired", "reserved", "dead", "error", "ignore")
 """What `Job.state` can be."""
@@ -35,7 +34,8 @@ class Job:
         key: Primary key.
         state: ``running`` (a worker renews its lease), ``waiting`` (for its next try), ``expired``
             (its worker shows no life; the next one takes it over), ``reserved`` (by ``populate`` in
-            a notebook, which may be alive), ``dead`` (so, but its connection has ended), ``error``
+            a notebook, which lives as far as can be known here), ``dead`` (so, but its process is
+            gone from this machine, or its connection has ended and nothing shows life), ``error``
             or ``ignore``.
         age: Time in this state, s.
         owner: Worker or database user that holds or held it.
@@ -229,11 +229,11 @@ def _read(table: Any, states: Sequence[str], newest: int | None) -> list[tuple[s
     stored = sorted({state if state in _WITHOUT_LEASE else "reserved" for state in states})
     has_leases = not states or "reserved" in stored
     leases = {row["key_hash"]: row for row in _read_leases(table)} if has_leases else {}
-    living = _list_connections(table.connection)
+    signs = SignsOfLife(table)
     jobs = []
     for row in _read_reservations(table, stored, newest):
         lease = leases.pop(row["key_hash"], None)
-        jobs.append((row["key_hash"], _describe_reservation(table, row, lease, living)))
+        jobs.append((row["key_hash"], _describe_reservation(table, row, lease, signs)))
     waiting = {name: _describe_lease(table, row) for name, row in leases.items()}
     return jobs + [(name, job) for name, job in waiting.items() if not table & job.key]
 
@@ -271,20 +271,16 @@ def _read_leases(table: Any) -> list[dict[str, Any]]:
     )
 
 
-def _list_connections(connection: Any) -> set[int]:
-    rows = connection.query("SELECT ID FROM information_schema.PROCESSLIST").fetchall()
-    return {int(number) for (number,) in rows}
-
-
 def _describe_reservation(
-    table: Any, row: Mapping[str, Any], lease: Mapping[str, Any] | None, living: set[int]
+    table: Any, row: Mapping[str, Any], lease: Mapping[str, Any] | None, signs: SignsOfLife
 ) -> Job:
     is_leased = lease is not None and row["error_message"] == mark(lease["token"])
     message = "" if row["error_message"].startswith(MARK) else row["error_message"]
+    key = read_job_key(unpack(row["key"])) if row["key"] else {}
     return Job(
         table=_name(table),
-        key=read_job_key(unpack(row["key"])) if row["key"] else {},
-        state=_name_state(row, lease if is_leased else None, living),
+        key=key,
+        state=_name_state(row, key, lease if is_leased else None, signs),
         age=float(row["age"]),
         owner=lease["owner"] if lease is not None and is_leased else row["user"],
         host=row["host"],
@@ -296,13 +292,17 @@ def _describe_reservation(
     )
 
 
-def _name_state(row: Mapping[str, Any], lease: Mapping[str, Any] | None, living: set[int]) -> str:
+def _name_state(
+    row: Mapping[str, Any],
+    key: Mapping[str, Any],
+    lease: Mapping[str, Any] | None,
+    signs: SignsOfLife,
+) -> str:
     if row["status"] != "reserved":
         return str(row["status"])
     if lease is not None:
         return "running" if lease["due_in"] > 0 else "expired"
-    is_here = row["host"] == platform.node() and is_alive(int(row["pid"]))
-    return "reserved" if is_here or int(row["connection_id"]) in living else "dead"
+    return "dead" if signs.is_dead(row, key) else "reserved"
 
 
 def _describe_lease(table: Any, row: Mapping[str, Any]) -> Job:
