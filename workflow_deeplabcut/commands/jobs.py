@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
         help="module that activates the schemas (default: this workflow's)",
     )
     parser.add_argument("--table", action="append", default=[], help="table, may be repeated")
-    add_restriction(parser, "only jobs whose key has this value")
+    add_restriction(parser, "only jobs whose primary key has this value")
     parser.add_argument("--message", help="text in the error message")
     parser.add_argument("--state", action="append", default=[], help="state, may be repeated")
     parser.add_argument("--all", action="store_true", help="clear or retry without a selection")
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from element_deeplabcut.errors import ParameterError
 
     from ..worker.listing import STATES, Job, clear_jobs, list_jobs, retry_jobs
-    from ..worker.tables import PIPELINE, check_restrictions, list_tables
+    from ..worker.tables import PIPELINE, list_tables
 
     unknown = sorted(set(options.state) - set(STATES))
     if unknown:
@@ -72,12 +72,10 @@ def run(options: argparse.Namespace) -> int:
             "by --all."
         )
     tables = list_tables(options.pipeline or PIPELINE, options.table)
-    key = read_key(options.restrict)
-    check_restrictions(tables, [key])
     actions = {"list": list_jobs, "show": list_jobs, "clear": clear_jobs, "retry": retry_jobs}
     jobs: list[Job] = actions[options.action](
         tables,
-        key=key,
+        key=read_key(options.restrict),
         message=options.message,
         states=tuple(options.state),
     )

@@ -24,6 +24,7 @@ that another one has. What else is promised, and how, stands in the modules:
 `engines`       which jobs this machine can do
 `machine`       ends where a drive or a GPU is missing, before that fails job after job
 `loop`          puts them together
+`choosing`      which jobs a key names
 `life`          which notebook's job is dead, as far as that can be known
 `listing`       shows, clears and retries jobs, for ``workflow-deeplabcut jobs``
 =============== ===================================================================================

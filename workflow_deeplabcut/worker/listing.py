@@ -12,6 +12,7 @@ from element_deeplabcut.errors import ParameterError
 from element_deeplabcut.tables import read_job_key
 
 from ..paths import get_database_prefix
+from .choosing import choose_by, fits
 from .lease import MARK, declare_leases, hash_job, jobs_of, mark
 from .life import SignsOfLife
 
@@ -77,10 +78,15 @@ def list_jobs(
 
     Args:
         tables: Computed tables.
-        key: Attributes that the key must have; compared as text.
+        key: Attributes of the tables' primary keys, and the values, typed or as texts, that they
+            must have.
         message: Text that the message must hold.
         states: States to list; none lists all.
         newest: Look at so many reservations and errors of each table only, the newest first.
+
+    Raises:
+        ParameterError: None of the tables has such an attribute in its primary key, or a value is
+            none that its column can hold.
     """
     return [job for _, _, job in _find(tables, key, message, states, newest)]
 
@@ -119,6 +125,9 @@ def clear_jobs(tables: Iterable[Any], **selection: Any) -> list[Job]:
 
     Returns:
         The jobs that were cleared.
+
+    Raises:
+        ParameterError: As `list_jobs`.
     """
     cleared = []
     for table, key_hash, job in _find(tables, **selection):
@@ -143,7 +152,7 @@ def retry_jobs(tables: Iterable[Any], **selection: Any) -> list[Job]:
         The jobs that are free again.
 
     Raises:
-        ParameterError: Jobs in another state are asked for.
+        ParameterError: Jobs in another state are asked for, or as `list_jobs`.
     """
     states = selection.pop("states", ()) or _RETRIED
     if others := [state for state in states if state not in _RETRIED]:
@@ -214,12 +223,14 @@ def _find(
     states: Sequence[str] = (),
     newest: int | None = None,
 ) -> list[tuple[Any, str, Job]]:
+    chosen = [kind() if isinstance(kind, type) else kind for kind in tables]
     found = []
-    for table in (kind() if isinstance(kind, type) else kind for kind in tables):
+    for table, wanted in zip(chosen, choose_by(chosen, key), strict=True):
+        if wanted is None:
+            continue
         for key_hash, job in _read(table, states, newest):
-            fits = all(str(job.key.get(name)) == str(value) for name, value in (key or {}).items())
             is_said = message is None or message.lower() in job.message.lower()
-            if fits and is_said and (not states or job.state in states):
+            if fits(table, job.key, wanted) and is_said and (not states or job.state in states):
                 found.append((table, key_hash, job))
     return found
 
