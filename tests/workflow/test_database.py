@@ -345,6 +345,25 @@ def test_interrupted_initialisation_begins_again(fresh: Path) -> None:
     assert not list(fresh.glob("data.partial-*"))
 
 
+def test_initialisation_shares_no_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any server that starts deletes the temporary tables it finds, also those in use."""
+    programs = {
+        "mariadbd": "echo MariaDB",
+        "mariadb-install-db": 'for a in "$@"; do case "$a" in --datadir=*) data="${a#*=}"; esac; '
+        'done; echo "$TMPDIR" >"$data/asked"; test -d "$TMPDIR"',
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    found = home.Home.of(tmp_path / "my database")
+    found.claim()
+    install.initialise(found, tmp_path / "mariadbd", time.monotonic() + 60)
+    assert (found.data / "asked").read_text() == f"{found.tmp}\n"
+
+
 @pytest.mark.slow
 def test_starter_killed_before_the_accounts_are_made(fresh: Path) -> None:
     starter = child(START, fresh, stdout=subprocess.DEVNULL)
