@@ -434,7 +434,8 @@ def test_failure_shows_the_end_of_the_log(stopped: Path) -> None:
 
 
 @pytest.mark.slow
-def test_taken_port_is_given_up(stopped: Path) -> None:
+def test_taken_port_is_given_up(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PORT_LOOKS", 2)
     with database.running(stopped) as before:
         pass
     with socket.create_server(("127.0.0.1", before.port)):

@@ -16,7 +16,7 @@ from element_deeplabcut.errors import DatabaseError
 from .home import POLL_SECONDS, Home, choose_socket
 
 HOST = "127.0.0.1"
-PORT_LOOKS = 40
+PORT_LOOKS = 200
 PORT_PAUSE_S = 0.05
 SYSTEM_PORT = 3306
 """Never used, even when free: whoever connects to it means the system's own server."""
@@ -130,8 +130,9 @@ def environment() -> dict[str, str]:
 def choose_port(remembered: Any) -> int:
     """The port of last time if it is free, or becomes free in a moment, else any other free one.
 
-    A server that was killed keeps its port for some milliseconds after it stopped to be a process,
-    and whoever knows the old port should find the new server there.
+    A server that was killed keeps its port for some milliseconds after it stopped to be a process
+    (for seconds, where one of its threads waits for a busy disk), and whoever knows the old port
+    should find the new server there.
     """
     usable = isinstance(remembered, int) and 1024 <= remembered <= 65535
     for wanted in [*([remembered] * PORT_LOOKS if usable else []), *[0] * 8]:
