@@ -384,6 +384,41 @@ def test_starter_killed_after_the_launch(stopped: Path) -> None:
     assert database.start(stopped).pid == pid
 
 
+LAUNCH = """
+import sys
+from pathlib import Path
+from workflow_deeplabcut.database import home, process
+
+found = home.Home.of(Path(sys.argv[1]))
+with home.locked(found, 0) as lock:
+    process.launch(found, Path(sys.argv[2]), lock)
+"""
+
+
+def test_starter_killed_before_the_pid_is_noted(tmp_path: Path) -> None:
+    """The lock holds until it is, or the next start would launch a second server."""
+    found = home.Home.of(tmp_path / "database")
+    found.claim()
+    program, started = tmp_path / "mariadbd", tmp_path / "started"
+    program.write_text(f"#!/bin/sh\ntouch '{started}'\nexec sleep 60\n")
+    program.chmod(0o755)
+    os.mkfifo(found.pid)  # the shell cannot write to it until somebody reads
+    starter = child(LAUNCH, found.path, program)
+    try:
+        wait_for(started.exists)
+    finally:
+        starter.kill()
+        starter.wait()
+    with pytest.raises(DatabaseError, match="still starting"), home.locked(found, 0):
+        pass
+    pid = int(found.pid.read_text())
+    try:
+        with home.locked(found, time.monotonic() + 30):
+            wait_for(lambda: alive(pid))  # and the server does not hold it
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.slow
 def test_server_is_stopped_while_it_starts(stopped: Path) -> None:
     # From early in its start until it answers, MariaDB would hang when told to end.
