@@ -45,11 +45,13 @@ class Server:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="compose-db-"))
+    # A server that starts deletes temporary tables of others in a folder that they share.
+    own = {**os.environ, "TMPDIR": str(folder)}
     # Debian's installer, with what its image gives it.
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db",
          "--auth-root-authentication-method=normal", *as_root()],
-        check=True, capture_output=True,
+        check=True, capture_output=True, env=own,
     )  # fmt: skip
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -58,7 +60,7 @@ def server() -> Iterator[Server]:
         ["mariadbd", "--no-defaults", f"--datadir={folder / 'data'}", f"--port={port}",
          f"--socket={folder / 'socket'}", "--bind-address=127.0.0.1", *as_root(),
          *read_compose()["services"]["database"]["command"]],
-        stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"),
+        stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"), env=own,
     )  # fmt: skip
     try:
         started = Server(folder, port)
@@ -78,7 +80,7 @@ def _set_up(server: Server, process: subprocess.Popen[bytes]) -> None:
         assert time.monotonic() < until
         time.sleep(0.1)
     path = str(server.folder / "socket")
-    with pymysql.connect(unix_socket=path, user="root").cursor() as cursor:
+    with _connect_as_root(path, until).cursor() as cursor:
         cursor.execute("CREATE USER 'lab'@'%%' IDENTIFIED BY %s", (PASSWORD,))
         cursor.execute("SET PASSWORD FOR 'root'@'localhost' = PASSWORD('root it is')")
     # In the image the client's default socket is the server's.
@@ -88,6 +90,17 @@ def _set_up(server: Server, process: subprocess.Popen[bytes]) -> None:
         env={**os.environ, "HOME": str(server.folder), "MARIADB_ROOT_PASSWORD": "root it is",
              "MARIADB_USER": "lab", "DATABASE_PREFIX": "dlc_"},
     )  # fmt: skip
+
+
+def _connect_as_root(path: str, until: float) -> pymysql.Connection:
+    """The socket is there a moment before the server listens to it."""
+    while True:
+        try:
+            return pymysql.connect(unix_socket=path, user="root")
+        except pymysql.err.OperationalError as error:
+            if error.args[0] not in (2002, 2003) or time.monotonic() > until:
+                raise
+        time.sleep(0.1)
 
 
 def test_the_user_may_use_the_schemas_of_the_prefix_only(server: Server) -> None:

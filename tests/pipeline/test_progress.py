@@ -28,6 +28,16 @@ from ..conftest import TENSORFLOW_PARAMS, TRAINING_PARAMS, Lab, Trained
 QUICK = {**TRAINING_PARAMS, "epochs": 2, "save_epochs": 1}
 
 
+NOT_WAITING = "test_a_server_that_does_not_answer_costs_two_seconds"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Last rows are there when the work has ended, also where the disk is busy for seconds."""
+    if request.node.originalname != NOT_WAITING:
+        monkeypatch.setattr(recorder, "_END_WAIT_S", 30)
+
+
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "INTERVAL_S", 0.05)
@@ -79,11 +89,18 @@ def test_a_training_can_be_followed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
 
             def update_and_look(progress: Any) -> None:
                 update(progress)
-                time.sleep(0.3)
-                with lab.server.connect() as connection, connection.cursor() as cursor:
-                    cursor.execute(
-                        "SELECT state, epoch, total_epochs, loss, seconds_left, pid, host "
-                        f"FROM {report.TrainingProgress.full_table_name} WHERE training_id=1001"
+                with (
+                    lab.server.connect(autocommit=True) as connection,
+                    connection.cursor() as cursor,
+                ):
+                    # Nothing ends this wait but the row that tells of the epoch.
+                    until(
+                        lambda: cursor.execute(
+                            "SELECT state, epoch, total_epochs, loss, seconds_left, pid, host "
+                            f"FROM {report.TrainingProgress.full_table_name} "
+                            "WHERE training_id=1001 AND epoch=%s",
+                            progress.epoch,
+                        )
                     )
                     seen.extend(cursor.fetchall())
 
@@ -98,13 +115,14 @@ def test_a_training_can_be_followed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
     losses = read_learning_curve(file).columns[LOSS]
     states = {state for state, *_ in seen}
     assert states == {"running"}
-    assert [(epoch, total) for _, epoch, total, *_ in seen][-1] == (3, 3)
-    assert {epoch for _, epoch, *_ in seen} == {1, 2, 3}
+    assert [(epoch, total) for _, epoch, total, *_ in seen] == [(1, 3), (2, 3), (3, 3)]
     for _, epoch, _, loss, _, pid, host in seen:
         assert loss == pytest.approx(losses[epoch - 1])
         assert (pid, host) == (os.getpid(), info["host"])
-    left = [seconds for _, epoch, _, _, seconds, *_ in seen if epoch == 2]
-    assert 0 < left[-1] < 60
+    # An estimate sinks to 0 while nothing moves; the first one includes the start, and is long.
+    after_first, after_second, _ = [seconds for _, _, _, _, seconds, *_ in seen]
+    assert after_first > 0
+    assert 0 <= after_second < 60
 
     row = row_of(lab, key)
     assert (row["state"], row["epoch"], row["total_epochs"]) == ("finished", 3, 3)
@@ -457,12 +475,13 @@ def test_a_server_that_restarts_costs_nothing(
         for number in range(5):
             began = time.perf_counter()
             update(TrainingProgress(number, 10, {}))
-            assert time.perf_counter() - began < 1  # a statement would wait for 3 s
+            assert time.perf_counter() - began < 2.5  # a statement would wait for 3 s
             time.sleep(0.1)
         database.start(lab.server.data_dir)
         lab.pipeline.train.schema.connection.connect()
         until(lambda: row_of(lab, task)["epoch"] == 4)
-    assert states_of(lab, task) == ["finished"]
+    # Until the recorder has heard that this row is written, its end does not wait for the last.
+    until(lambda: states_of(lab, task) == ["finished"])
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "its result is not concerned" in record.getMessage()
@@ -481,7 +500,7 @@ def test_a_server_that_does_not_answer_costs_two_seconds(
             time.sleep(0.2)
             began = time.perf_counter()
             update(TrainingProgress(8, 10, {}))
-            assert time.perf_counter() - began < 1  # a statement would wait for 3 s
+            assert time.perf_counter() - began < 2.5  # a statement would wait for 3 s
         except BaseException:
             os.kill(pid, signal.SIGCONT)
             raise

@@ -345,6 +345,25 @@ def test_interrupted_initialisation_begins_again(fresh: Path) -> None:
     assert not list(fresh.glob("data.partial-*"))
 
 
+def test_initialisation_shares_no_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any server that starts deletes the temporary tables it finds, also those in use."""
+    programs = {
+        "mariadbd": "echo MariaDB",
+        "mariadb-install-db": 'for a in "$@"; do case "$a" in --datadir=*) data="${a#*=}"; esac; '
+        'done; echo "$TMPDIR" >"$data/asked"; test -d "$TMPDIR"',
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    found = home.Home.of(tmp_path / "my database")
+    found.claim()
+    install.initialise(found, tmp_path / "mariadbd", time.monotonic() + 60)
+    assert (found.data / "asked").read_text() == f"{found.tmp}\n"
+
+
 @pytest.mark.slow
 def test_starter_killed_before_the_accounts_are_made(fresh: Path) -> None:
     starter = child(START, fresh, stdout=subprocess.DEVNULL)
@@ -363,6 +382,41 @@ def test_starter_killed_after_the_launch(stopped: Path) -> None:
     starter.wait()
     pid = int((stopped / "server.pid").read_text())
     assert database.start(stopped).pid == pid
+
+
+LAUNCH = """
+import sys
+from pathlib import Path
+from workflow_deeplabcut.database import home, process
+
+found = home.Home.of(Path(sys.argv[1]))
+with home.locked(found, 0) as lock:
+    process.launch(found, Path(sys.argv[2]), lock)
+"""
+
+
+def test_starter_killed_before_the_pid_is_noted(tmp_path: Path) -> None:
+    """The lock holds until it is, or the next start would launch a second server."""
+    found = home.Home.of(tmp_path / "database")
+    found.claim()
+    program, started = tmp_path / "mariadbd", tmp_path / "started"
+    program.write_text(f"#!/bin/sh\ntouch '{started}'\nexec sleep 60\n")
+    program.chmod(0o755)
+    os.mkfifo(found.pid)  # the shell cannot write to it until somebody reads
+    starter = child(LAUNCH, found.path, program)
+    try:
+        wait_for(started.exists)
+    finally:
+        starter.kill()
+        starter.wait()
+    with pytest.raises(DatabaseError, match="still starting"), home.locked(found, 0):
+        pass
+    pid = int(found.pid.read_text())
+    try:
+        with home.locked(found, time.monotonic() + 30):
+            wait_for(lambda: alive(pid))  # and the server does not hold it
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -415,7 +469,8 @@ def test_failure_shows_the_end_of_the_log(stopped: Path) -> None:
 
 
 @pytest.mark.slow
-def test_taken_port_is_given_up(stopped: Path) -> None:
+def test_taken_port_is_given_up(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PORT_LOOKS", 2)
     with database.running(stopped) as before:
         pass
     with socket.create_server(("127.0.0.1", before.port)):

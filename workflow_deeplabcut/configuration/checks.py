@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +148,15 @@ def _in_time(ask: Callable[[], _Answer], timeout: float) -> _Answer:
     """Call in a thread that is left to itself when time is up: a name server may hold it long."""
     answers: list[_Answer] = []
     errors: list[BaseException] = []
+    began = time.monotonic()
 
     def call() -> None:
         try:
             answers.append(ask())
         except BaseException as error:
-            errors.append(error)
+            # A socket with the same limit gives up at the same moment as we, in words of its own.
+            is_late = time.monotonic() - began >= timeout
+            errors.append(TimeoutError() if is_late else error)
 
     thread = threading.Thread(target=call, daemon=True)
     thread.start()

@@ -201,14 +201,14 @@ def _start(home: Home, timeout: float) -> tuple[Server, bool]:
     deadline = time.monotonic() + timeout
     program = find("mariadbd", "mysqld")
     home.claim()
-    with locked(home, deadline):
+    with locked(home, deadline) as lock:
         for _ in range(LAUNCH_ATTEMPTS):
             missing = live_pid(home) is None  # else: a starter was killed before it answered
             if missing:
                 if not home.data.is_dir():
                     initialise(home, program, deadline)
                 _password(home)
-                launch(home, program)
+                launch(home, program, lock)
             try:
                 return _await(home, deadline), missing
             except _PortTakenError:

@@ -85,8 +85,12 @@ class Home:
 
 
 @contextlib.contextmanager
-def locked(home: Home, deadline: float) -> Iterator[None]:
-    """Keep other processes from starting or stopping this server; the kernel ends it with us."""
+def locked(home: Home, deadline: float) -> Iterator[int]:
+    """Keep other processes from starting or stopping this server; the kernel ends it with us.
+
+    Yields:
+        Descriptor that holds the lock, with whoever inherits it.
+    """
     descriptor = os.open(home.lock, os.O_RDWR | os.O_NOFOLLOW)
     try:
         while True:
@@ -95,7 +99,7 @@ def locked(home: Home, deadline: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 pause(deadline, f"Another process is still starting or stopping {home.path}.")
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

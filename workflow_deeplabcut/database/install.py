@@ -125,6 +125,9 @@ def _install_command(program: Path, data: Path) -> list[str]:
 
 
 def _install(home: Home, command: list[str], deadline: float) -> None:
+    # In a folder that it shares, temporary tables are deleted by any other server that starts. By
+    # the environment, because MariaDB's script breaks an option that has a space.
+    home.tmp.mkdir(mode=0o700, exist_ok=True)
     with home.log.open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -132,7 +135,7 @@ def _install(home: Home, command: list[str], deadline: float) -> None:
             stdout=log,
             stderr=log,
             cwd=home.path,
-            env=environment(),
+            env={**environment(), "TMPDIR": str(home.tmp)},
             start_new_session=True,
         )
     try:

@@ -16,7 +16,7 @@ from element_deeplabcut.errors import DatabaseError
 from .home import POLL_SECONDS, Home, choose_socket
 
 HOST = "127.0.0.1"
-PORT_LOOKS = 40
+PORT_LOOKS = 200
 PORT_PAUSE_S = 0.05
 SYSTEM_PORT = 3306
 """Never used, even when free: whoever connects to it means the system's own server."""
@@ -65,8 +65,14 @@ def end(home: Home, pid: int, number: signal.Signals, deadline: float) -> bool:
     return True
 
 
-def launch(home: Home, program: Path) -> None:
-    """Start the server on its own, so that it survives us and is never our zombie."""
+def launch(home: Home, program: Path, lock: int) -> None:
+    """Start the server on its own, so that it survives us and is never our zombie.
+
+    Args:
+        home: Its directory.
+        program: Its program.
+        lock: Descriptor that holds the directory's lock.
+    """
     port, path = choose_port(home.read_state().get("port")), choose_socket(home)
     home.write_state(port=port, socket=str(path))
     home.tmp.mkdir(mode=0o700, exist_ok=True)
@@ -79,13 +85,14 @@ def launch(home: Home, program: Path) -> None:
         *([f"--init-file={home.first}"] if home.first.exists() else []),
         *as_root(),
     ]
-    # The shell notes the pid at once: were we killed now, the next start would find the server.
-    script = '"$@" & echo $! >"$0"'
+    # The shell notes the pid at once: were we killed now, the next start would find the server. Its
+    # input is the lock, so that the next start waits until the pid is noted; the server has none.
+    script = '"$@" </dev/null & echo $! >"$0"'
     with home.log.open("wb") as log:
         subprocess.run(
             ["/bin/sh", "-c", script, str(home.pid), *command],
             check=True,
-            stdin=subprocess.DEVNULL,
+            stdin=lock,
             stdout=log,
             stderr=log,
             cwd=home.path,
@@ -130,8 +137,9 @@ def environment() -> dict[str, str]:
 def choose_port(remembered: Any) -> int:
     """The port of last time if it is free, or becomes free in a moment, else any other free one.
 
-    A server that was killed keeps its port for some milliseconds after it stopped to be a process,
-    and whoever knows the old port should find the new server there.
+    A server that was killed keeps its port for some milliseconds after it stopped to be a process
+    (for seconds, where one of its threads waits for a busy disk), and whoever knows the old port
+    should find the new server there.
     """
     usable = isinstance(remembered, int) and 1024 <= remembered <= 65535
     for wanted in [*([remembered] * PORT_LOOKS if usable else []), *[0] * 8]:

@@ -11,6 +11,7 @@ import select
 import socket
 import stat
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,10 +143,16 @@ def mute_server() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
+@pytest.mark.parametrize("first", ["clock", "socket"])
 def test_a_server_that_says_nothing_is_given_up(
-    desk: Desk, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    desk: Desk, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    first: str,
+) -> None:  # fmt: skip
+    """Whoever is first to see that time is up, the sentence is the same."""
     monkeypatch.setenv("DJ_PASS", "?")
+    if first == "socket":
+        join = threading.Thread.join
+        monkeypatch.setattr(threading.Thread, "join", lambda thread, timeout: join(thread))
     begin = time.monotonic()
     with mute_server() as port:
         arguments = ["configure", "--host", f"127.0.0.1:{port}", "--user", "ada", "--root", "data"]
@@ -153,6 +160,16 @@ def test_a_server_that_says_nothing_is_given_up(
     assert time.monotonic() - begin < 5
     assert f"127.0.0.1:{port} does not answer within 0.5 s" in capsys.readouterr().err
     assert not desk.local.exists()
+
+
+ask_name_server = socket.getaddrinfo
+
+
+def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
+    """Say at once that a name is not known, where a name server may take longer than we wait."""
+    if host == "no-such-host.invalid":
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return ask_name_server(host, *arguments, **options)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +201,7 @@ def test_what_does_not_work_is_not_written(
     (desk.folder / "a_file").touch()
     (desk.folder / "empty").touch()
     monkeypatch.setenv("DJ_PASS", server.password)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     assert main([*flags(server, data), *change]) == 1
     printed = capsys.readouterr()
     assert said in printed.err

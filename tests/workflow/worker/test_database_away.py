@@ -82,10 +82,11 @@ def test_after_an_outage_jobs_are_left_to_those_who_had_them(site: Site, outage:
     outage.begin()
     time.sleep(3)
     outage.end()
-    began = time.monotonic()
     second = site.start(site.Parts, lease=3, stop_when_idle=True)
     until(lambda: len(site.calls()) == 2)
-    assert time.monotonic() - began > 1.5  # the server counts its time from a little before
+    # By the server's own count, as the worker goes: ours would begin when the server answers.
+    (_, uptime) = dj.conn().query("SHOW GLOBAL STATUS LIKE 'Uptime'").fetchone()
+    assert int(uptime) >= 3
     assert second.wait() == 0
     assert len(site.Parts()) == 1
 
@@ -140,7 +141,7 @@ def test_a_worker_ends_while_the_database_is_away(site: Site, outage: Outage) ->
     outage.begin()
     until(lambda: "the database is away" in worker.log.read_text())
     worker.send(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    assert worker.wait() == 0
     outage.end()
     site.run(site.Parts, stop_when_idle=False, max_jobs=1)
     assert len(site.Parts()) == 1
@@ -151,8 +152,10 @@ def test_connections_are_ended_again_and_again(site: Site) -> None:
     site.add(*["work 0.05"] * 30)
     for _ in range(2):
         site.start(site.Parts, lease=5)
+    deadline = time.monotonic() + 120
     with site.server.connect() as other, other.cursor() as cursor:
         while len(site.calls("Parts")) < 30:
+            assert time.monotonic() < deadline, [w.log.read_text() for w in site.workers]
             cursor.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND<>'Daemon' "
                            "AND ID NOT IN (CONNECTION_ID(), %s)",
                            (dj.conn().query("SELECT CONNECTION_ID()").fetchone()[0],))  # fmt: skip

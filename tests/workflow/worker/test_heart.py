@@ -44,9 +44,9 @@ def test_it_tells_what_a_worker_is_at(site: Site, capsys: pytest.CaptureFixture[
 
 
 def test_a_worker_that_waits_for_jobs_is_well(site: Site) -> None:
-    worker = site.start(site.Parts)
+    worker = site.start(site.Parts, lease=3)
     until(lambda: cli.main(["health"]) == 0)
-    time.sleep(1.5)  # longer than the lease: it goes on beating
+    time.sleep(4)  # longer than the lease: it goes on beating
     assert cli.main(["health"]) == 0
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0

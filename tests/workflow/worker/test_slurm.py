@@ -63,8 +63,8 @@ def read_log(slurm: Slurm, job: str, task: int = 0) -> str:
 def test_a_preempted_training_goes_on(lab: Lab, slurm: Slurm) -> None:
     """Somebody with priority takes the whole node; afterwards the task is back, and finishes it."""
     updates = {**TINY_NETWORK, "runner.eval_interval": 1}
-    # Enough that it still trains when Slurm, some seconds later, makes way, and 20 s of grace after
-    # that: the two signals of a preemption may reach the worker as one.
+    # Enough that it still trains when Slurm makes way: that takes some seconds, and the worker may
+    # finish an epoch or two meanwhile, on a fast machine several.
     epochs = 32
     params = {**TRAINING_PARAMS, "epochs": epochs, "save_epochs": 1, "pytorch_cfg_updates": updates}
     key = lab.add_training(1050, params)
@@ -73,7 +73,9 @@ def test_a_preempted_training_goes_on(lab: Lab, slurm: Slurm) -> None:
         DLC_PROCESSED_DATA_DIR=str(lab.processed), DLClight="True", HF_HUB_OFFLINE="1",
     )  # fmt: skip
     table = lab.pipeline.train.ModelTraining
-    arguments = ("--table", "ModelTraining", "--restrict", "training_id=1050")
+    # The two signals of a preemption may reach the worker as one; then it has this long.
+    grace = ("--grace", "1")
+    arguments = ("--table", "ModelTraining", "--restrict", "training_id=1050", *grace)
     job = slurm.submit(*ONE, str(SCRIPT), *arguments, *QUICK)
 
     def find_epochs() -> int:
