@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import datajoint as dj
+from datajoint.errors import DuplicateError
 
 from .errors import DatabaseError, ParameterError, QueryError, SetupError
 from .linking import check_linking_module, check_relative
@@ -207,6 +208,27 @@ def explain_not_one(query: Any, what: str) -> QueryError:
     n_rows = len(query)
     hint = "Check the key." if n_rows == 0 else "Give a key that matches exactly one."
     return QueryError(f"The restriction matches {n_rows} rows of {what}. {hint}")
+
+
+def populate_one(table: Any, key: Mapping[str, Any], **options: Any) -> None:
+    """Compute a row, unless somebody else records it first.
+
+    Without reservation a worker may be about the same row: of two that compute it, the second one
+    finds it there when it comes to insert its own, and that is the row that was wanted.
+
+    Args:
+        table: Computed table.
+        key: Restriction of its jobs that matches one.
+        **options: As ``populate`` takes them.
+
+    Raises:
+        DuplicateError: A row is in the way of an insert, and it is not this one.
+    """
+    try:
+        table.populate(key, **options)
+    except DuplicateError:
+        if not table & key:
+            raise
 
 
 class DistinctJobs:

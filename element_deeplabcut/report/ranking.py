@@ -16,8 +16,9 @@ import pandas as pd
 from .. import model, train
 from ..compute.ranking import LabelCounts, count_labels, pool_errors, read_weights_hash
 from ..errors import ParameterError, QueryError
+from ..tables import populate_one
 from .base import check_train
-from .snapshots import Snapshot
+from .snapshots import Snapshot, record_snapshots
 
 logger = logging.getLogger(__name__)
 
@@ -209,17 +210,15 @@ def _list_names(body_parts: str | Sequence[str] | None) -> tuple[str, ...] | Non
 def _collect(trainings: Any) -> list[_Candidate]:
     """Snapshots of trainings, with their evaluations where there are any."""
     wanted = train.ModelTraining & trainings
-    table = Snapshot()
     if not wanted:
         raise QueryError(
             "The restriction matches no finished training. Check it, or populate ModelTraining."
         )
-    if wanted.proj() - table:
-        table.populate(wanted.proj())
+    record_snapshots(wanted)
     key = wanted.primary_key
     candidates = [
         _Candidate(row, {name: row[name] for name in key})
-        for row in (table & wanted.proj()).fetch(as_dict=True, order_by="KEY")
+        for row in (Snapshot & wanted.proj()).fetch(as_dict=True, order_by="KEY")
     ]
     _find_models(candidates)
     return candidates
@@ -283,8 +282,10 @@ def _evaluate(candidates: Sequence[_Candidate], device: str | None) -> None:
                 model_description="Registered by best_model, to be compared.",
             )
         # One by one: what is done stays done if a later one fails.
-        model.ModelEvaluation.populate(
-            {"model_name": candidate.model_name}, make_kwargs={"device": device}
+        populate_one(
+            model.ModelEvaluation,
+            {"model_name": candidate.model_name},
+            make_kwargs={"device": device},
         )
     names = [{"model_name": candidate.model_name} for candidate in candidates]
     evaluations = _fetch_evaluations(model.Model & names)

@@ -10,7 +10,7 @@ import datajoint as dj
 from .. import train
 from ..blobs import BLOB
 from ..compute.snapshots import KeptSnapshot, list_kept_snapshots
-from ..tables import DistinctJobs
+from ..tables import DistinctJobs, populate_one
 from .base import NeedsTrain
 
 _FACTS = ("run_directory", "engine", "best_snapshot", "shuffle")
@@ -85,3 +85,13 @@ class Snapshot(NeedsTrain, DistinctJobs, dj.Computed):
     ) -> None:
         """Record them."""
         self.insert({**key, **common, **dataclasses.asdict(found)} for found in snapshots)
+
+
+def record_snapshots(trainings: Any) -> None:
+    """Record the snapshots of those trainings of which none is recorded yet.
+
+    Args:
+        trainings: `train.ModelTraining`, restricted.
+    """
+    for key in (trainings.proj() - Snapshot()).fetch("KEY"):
+        populate_one(Snapshot, key)

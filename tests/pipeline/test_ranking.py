@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from element_deeplabcut.compute.ranking import pool_errors
 from element_deeplabcut.engines import get_engine
 from element_deeplabcut.errors import ParameterError, QueryError, ResultError
+from element_deeplabcut.model import models
 from element_deeplabcut.readers.learning_curve import LOSS, read_learning_curve
 from element_deeplabcut.readers.snapshots import list_snapshots
+from element_deeplabcut.report import snapshots
 from element_deeplabcut.store.bundles import make_bundle_view, open_bundle
 
 from ..conftest import TENSORFLOW_PARAMS, TRAINING_PARAMS, Lab, Trained
+from ..workflow.worker.conftest import WorkerProcess
 
 pytestmark = pytest.mark.dlc
 
@@ -153,6 +157,39 @@ def test_the_leaderboard_over_engines(
     parts = model.ModelEvaluation.BodyPart & trained_tensorflow.model_key & "body_part='nose'"
     (found,) = nose[nose.engine == "tensorflow"].test_error
     assert found == pytest.approx(parts.fetch1("test_error"))
+
+
+def test_a_worker_may_be_first(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It records snapshots and evaluations of its own accord, also those that are asked for."""
+    train, model, report = lab.pipeline.train, lab.pipeline.model, lab.pipeline.report
+    key = lab.add_training(1017, {**TRAINING_PARAMS, "epochs": 1, "save_epochs": 1, "seed": 1017})
+    train.ModelTraining.populate(key)
+    for module, name, table, chosen in (
+        (snapshots, "list_kept_snapshots", report.Snapshot, key),
+        (models, "run_evaluation", model.ModelEvaluation, "model_name LIKE 'training 1-%-1017 %'"),
+    ):
+        let_a_worker_be_first(monkeypatch, module, name, table, chosen, tmp_path / name)
+    best = report.best_model(key, evaluate=True)
+    for log in tmp_path.iterdir():
+        assert log.read_text().count("done ") == 1
+    assert best.n_compared == len(report.Snapshot & key) == 1
+    assert (model.ModelEvaluation & best.model_key).fetch1("test_error") == best.test_error
+    assert len(model.ModelEvaluation.BodyPart & best.model_key) == len(PARTS)
+
+
+def let_a_worker_be_first(
+    patch: pytest.MonkeyPatch, module: Any, name: str, table: Any, chosen: Any, log: Path
+) -> None:
+    """While this process computes, a real worker in a process of its own does all of the job."""
+    original, here = getattr(module, name), os.getpid()
+
+    def compute(*args: Any) -> Any:
+        if os.getpid() == here:
+            options = {"restrictions": [chosen], "stop_when_idle": True}
+            assert WorkerProcess([table], log, options).wait(120) == 0
+        return original(*args)
+
+    patch.setattr(module, name, compute)
 
 
 def test_a_training_that_is_not_evaluated_comes_last(lab: Lab, trained: Trained) -> None:

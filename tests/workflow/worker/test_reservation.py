@@ -9,13 +9,15 @@ import sys
 
 import datajoint as dj
 import pytest
+from datajoint.errors import DuplicateError
 from datajoint.hash import key_hash
 
-from element_deeplabcut.tables import read_job_key
+from element_deeplabcut.tables import populate_one, read_job_key
 from workflow_deeplabcut.worker.housekeeping import clear_dead_reservations
 from workflow_deeplabcut.worker.lease import LeaseStore
 from workflow_deeplabcut.worker.server import Server
 
+from . import scripted
 from .conftest import Site, until
 
 
@@ -47,6 +49,38 @@ def test_a_notebook_leaves_a_workers_key_alone(site: Site) -> None:
     assert [call[3] == os.getpid() for call in site.calls()] == [False, True]
     until(lambda: len(site.Parts()) == 2)
     until(lambda: not site.jobs)
+
+
+def test_a_row_that_a_worker_records_first_is_the_row_that_was_wanted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook without reservation computes the same one, and comes second."""
+    (key,) = site.add("")
+    here, follow = os.getpid(), scripted.follow
+
+    def let_a_worker_be_first(script: str) -> None:
+        if os.getpid() == here:
+            assert site.start(site.Parts, stop_when_idle=True).wait() == 0
+        follow(script)
+
+    monkeypatch.setattr(scripted, "follow", let_a_worker_be_first)
+    populate_one(site.Parts, key)
+    assert [call[3] == here for call in site.calls()] == [True, False]
+    assert (site.Parts & key).fetch1("pid") != here
+    assert len(site.Parts.Piece & key) == 3
+    assert not dj.conn().in_transaction
+
+
+def test_a_row_that_is_in_the_way_and_is_another_one_is_an_error(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (key,) = site.add("")
+    monkeypatch.setattr(
+        site.Parts, "make_insert", lambda self, key, pid: self.insert([{**key, "pid": pid}] * 2)
+    )
+    with pytest.raises(DuplicateError):
+        populate_one(site.Parts, key)
+    assert not site.Parts & key
 
 
 @pytest.mark.slow
