@@ -54,7 +54,7 @@ class MetadataError(ElementError, ValueError):
 
 
 class QueryError(ElementError, LookupError):
-    """A restriction matches no row, or several where one is wanted."""
+    """A restriction matches no row, or several where one is wanted, or fits no table."""
 
 
 class DatabaseError(ElementError):

@@ -8,7 +8,7 @@ is older than `SILENT_AFTER_S` is of a process that was killed, or cut off from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from .. import model, train
 from ..blobs import BLOB
 from ..errors import ParameterError
 from .base import GoesWithTask, NeedsTrain, schema
+from .choosing import explain_unfit, fit, map_conditions
 
 SILENT_AFTER_S = 60
 """Age from which on nobody believes that the work of a row still runs."""
@@ -156,13 +157,14 @@ def list_progress(
     """List where trainings and inferences stand, the latest sign of life first.
 
     Args:
-        restriction: Of the tasks, as DataJoint takes it; a key of trainings lists no inferences,
-            and the other way round.
+        restriction: Of the tasks or of this table, as DataJoint takes it; what names columns of
+            trainings lists no inferences, and the other way round.
         states: Names in `STATES`; none lists all.
         limit: How many at most, of trainings and of inferences each.
 
     Raises:
         ParameterError: There is no such state.
+        QueryError: The restriction names columns that neither of the two has.
     """
     unknown = sorted(set(states) - set(STATES))
     if unknown:
@@ -172,9 +174,10 @@ def list_progress(
     stored = sorted({"running" if state == "silent" else state for state in states})
     # What is recorded is finished, whatever its row says.
     wanted = True if not states or "finished" in states else [{"state": s} for s in stored]
-    found = []
-    for table, result in _list_tables():
-        rows = _fetch(table & _choose(restriction, table) & wanted, limit)
+    tables, found = _list_tables(), []
+    restriction = _check(restriction, [table for table, _ in tables])
+    for table, result in tables:
+        rows = _fetch(table & _narrow(restriction, table) & wanted, limit)
         unfinished = [_pick_key(table, row) for row in rows if row["state"] != "finished"]
         recorded = (result & unfinished).fetch("KEY") if unfinished else []
         found += [_describe(table, result, row, recorded) for row in rows]
@@ -188,13 +191,25 @@ def _list_tables() -> list[tuple[Any, Any]]:
     return [*trainings, (InferenceProgress(), model.PoseEstimation())]
 
 
-def _choose(restriction: Any, table: Any) -> Any:
-    """Take keys of the other table out: DataJoint ignores names that a table does not have."""
-    if isinstance(restriction, Mapping):
-        return restriction if set(restriction) <= set(table.heading.names) else []
-    if isinstance(restriction, (list, tuple)):
-        return [_choose(part, table) for part in restriction]
-    return restriction
+def _check(restriction: Any, tables: Sequence[Any]) -> Any:
+    """Insist that each condition of a restriction fits one of the tables."""
+
+    def check(condition: Any) -> Any:
+        if all(fit(table, condition) is None for table in tables):
+            raise explain_unfit(condition, {_KINDS[type(table)]: table for table in tables})
+        return condition
+
+    return map_conditions(restriction, check)
+
+
+def _narrow(restriction: Any, table: Any) -> Any:
+    """Take conditions on the other table for what they are of this one's rows: not fulfilled."""
+
+    def narrow(condition: Any) -> Any:
+        fitting = fit(table, condition)
+        return False if fitting is None else fitting
+
+    return map_conditions(restriction, narrow)
 
 
 def _fetch(query: Any, limit: int) -> list[dict[str, Any]]:
@@ -237,4 +252,5 @@ def _describe(
     )  # fmt: skip
 
 
+_KINDS = {TrainingProgress: "a training", InferenceProgress: "an inference"}
 _UNITS = {"pytorch": "epochs", "tensorflow": "iterations"}

@@ -7,7 +7,7 @@ which snapshot follows from the hash of the weights, whatever the model is calle
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..compute.ranking import LabelCounts, count_labels, pool_errors, read_weigh
 from ..errors import ParameterError, QueryError
 from ..tables import populate_one
 from .base import check_train
+from .choosing import explain_unfit, fit, map_conditions
 from .snapshots import Snapshot, record_snapshots
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,8 @@ def best_model(
     """Find the snapshot with the lowest test error among all that a set of trainings kept.
 
     Args:
-        trainings: Any restriction of `train.ModelTraining`; all of them by default.
+        trainings: Any restriction of `train.ModelTraining`, also by paramset_desc, engine, net_type
+            and shuffle; all of them by default.
         body_parts: One name or several: the error is the mean distance over all labelled test
             points of these. None takes all body parts.
         evaluate: Register and evaluate the snapshots that are not yet. They get models named after
@@ -109,8 +111,9 @@ def best_model(
         The snapshot and its model. Of several with one error, the one trained for the least.
 
     Raises:
-        QueryError: No training matches, snapshots are not evaluated and nothing was said about it,
-            a body part is unknown, or there is no labelled test point of them.
+        QueryError: No training matches, or the restriction names a column that trainings do not
+            have; snapshots are not evaluated and nothing was said about it; a body part is unknown,
+            or there is no labelled test point of them.
         SetupError: Schema `train` or this one is not active.
         ParameterError: ``evaluate`` and ``evaluated_only`` contradict each other.
     """
@@ -118,7 +121,7 @@ def best_model(
     if evaluate and evaluated_only:
         raise ParameterError("Give evaluate or evaluated_only, not both.")
     names = _list_names(body_parts)
-    candidates = _collect(trainings)
+    candidates = _collect(_find_trainings(trainings))
     missing = [candidate for candidate in candidates if candidate.evaluation is None]
     if missing and evaluate:
         _evaluate(missing, device)
@@ -151,7 +154,7 @@ def leaderboard(
     """List trainings by their test error, over shuffles, parameter sets and engines.
 
     Args:
-        trainings: Any restriction of `train.ModelTraining`; all of them by default.
+        trainings: As for `best_model`.
         body_parts: Body parts that count; None takes all.
         all_snapshots: Give each snapshot a row, and not each training one for its best snapshot.
 
@@ -165,13 +168,15 @@ def leaderboard(
         resumed (how often), host, device.
 
     Raises:
-        QueryError: No training matches, or a body part is unknown.
+        QueryError: No training matches, the restriction names a column that trainings do not have,
+            or a body part is unknown.
         SetupError: Schema `train` or this one is not active.
     """
     check_train("leaderboard")
     names = _list_names(body_parts)
-    rows = [_describe(candidate, names) for candidate in _collect(trainings)]
-    facts = _fetch_trainings(trainings)
+    wanted = _find_trainings(trainings)
+    rows = [_describe(candidate, names) for candidate in _collect(wanted)]
+    facts = _fetch_trainings(wanted)
     key = train.ModelTraining().primary_key
     table = pd.DataFrame([{**facts[tuple(row[name] for name in key)], **row} for row in rows])
     figures = [column for column in (*_ERRORS, "p_cutoff") if column in table]
@@ -207,9 +212,39 @@ def _list_names(body_parts: str | Sequence[str] | None) -> tuple[str, ...] | Non
     return names
 
 
-def _collect(trainings: Any) -> list[_Candidate]:
+def _find_trainings(trainings: Any) -> Any:
+    """Trainings that a restriction chooses, also by what the leaderboard shows of them."""
+    return train.ModelTraining & map_conditions(trainings, _choose)
+
+
+def _choose(condition: Any) -> Any:
+    """Spell a condition on trainings as one on `train.ModelTraining`."""
+    table = train.ModelTraining()
+    fitting = fit(table, condition)
+    if fitting is not None:
+        return fitting
+    shown = _show_trainings()
+    fitting = fit(shown, condition)
+    if fitting is None:
+        raise explain_unfit(condition, {"a training": shown})
+    own = {}
+    if isinstance(condition, Mapping):  # spares reading the folders of other trainings
+        own = {name: value for name, value in condition.items() if name in table.heading.names}
+    record_snapshots(table & own)
+    return (shown & fitting).proj()
+
+
+def _show_trainings() -> Any:
+    """Trainings with what the leaderboard shows of each; of those whose snapshots are recorded."""
+    names = ("engine", "net_type", "shuffle")  # the same of all snapshots of a training
+    facts = {name: f"MAX({name})" for name in names}
+    trainings = train.ModelTraining.proj("latest_snapshot")
+    described = trainings * train.TrainingParamSet.proj("paramset_desc")
+    return described * trainings.proj().aggr(Snapshot, **facts)
+
+
+def _collect(wanted: Any) -> list[_Candidate]:
     """Snapshots of trainings, with their evaluations where there are any."""
-    wanted = train.ModelTraining & trainings
     if not wanted:
         raise QueryError(
             "The restriction matches no finished training. Check it, or populate ModelTraining."
@@ -334,13 +369,11 @@ def _describe(candidate: _Candidate, names: tuple[str, ...] | None) -> dict[str,
     }  # fmt: skip
 
 
-def _fetch_trainings(trainings: Any) -> dict[tuple[Any, ...], dict[str, Any]]:
-    wanted = (train.ModelTraining & trainings).proj("run_info") * train.TrainingParamSet.proj(
-        "paramset_desc"
-    )
-    key = train.ModelTraining().primary_key
+def _fetch_trainings(wanted: Any) -> dict[tuple[Any, ...], dict[str, Any]]:
+    described = wanted.proj("run_info") * train.TrainingParamSet.proj("paramset_desc")
+    key = wanted.primary_key
     found = {}
-    for row in wanted.fetch(as_dict=True):
+    for row in described.fetch(as_dict=True):
         info = row["run_info"]
         n_test = len(info["split"]["test"])
         found[tuple(row[name] for name in key)] = {

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import datajoint as dj
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,6 +158,32 @@ def test_the_leaderboard_over_engines(
     parts = model.ModelEvaluation.BodyPart & trained_tensorflow.model_key & "body_part='nose'"
     (found,) = nose[nose.engine == "tensorflow"].test_error
     assert found == pytest.approx(parts.fetch1("test_error"))
+
+
+def test_trainings_are_chosen_by_what_the_leaderboard_shows(lab: Lab, trained: Trained) -> None:
+    """By engine, network, shuffle and description, though a training's own row has none of them."""
+    report, ours = lab.pipeline.report, trained.training_key
+    params = {**TRAINING_PARAMS, "epochs": 1, "save_epochs": 1, "shuffle": 1016}
+    other = lab.add_training(1016, params)
+    lab.pipeline.train.ModelTraining.populate(other)
+
+    def choose(restriction: Any) -> set[int]:
+        return set(report.leaderboard(restriction)["training_id"])
+
+    assert choose({"shuffle": 1016}) == choose("shuffle=1016") == {1016}
+    assert choose({**ours, "shuffle": 1}) == choose({**ours, "engine": "pytorch"}) == {1}
+    assert choose("training_id IN (1, 1016) AND engine='pytorch'") == {1, 1016}
+    assert choose([{"shuffle": 1016}, ours]) == {1, 1016}
+    assert choose(part for part in ({"shuffle": 1016}, ours)) == {1, 1016}
+    assert choose(dj.AndList([[other, ours], {"net_type": "resnet_50"}, {"shuffle": 1}])) == {1}
+    assert choose(dj.AndList([[other, ours], dj.Not({"shuffle": 1})])) == {1016}
+    assert choose(dj.AndList([[other, ours], {"paramset_desc": "test"}])) == {1, 1016}
+    lab.pipeline.model.ModelEvaluation.populate(trained.model_key)
+    best = report.best_model(dj.AndList([[other, ours], {"shuffle": 1}]), evaluated_only=True)
+    assert best.training_key == ours
+    for nothing in ({**ours, "shuffle": 1016}, {**ours, "engine": "tensorflow"}):
+        with pytest.raises(QueryError, match="matches no finished training"):
+            report.leaderboard(nothing)
 
 
 def test_a_worker_may_be_first(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
