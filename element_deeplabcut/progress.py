@@ -89,6 +89,20 @@ def announced(kind: str, key: Mapping[str, Any]) -> Iterator[None]:
         watching.tell("end", outcome, sentence)
 
 
+def announce_failure(table: Any, key: Mapping[str, Any], sentence: str) -> None:
+    """Tell observers of work that failed when nobody was left to say so: who did it was killed.
+
+    Args:
+        table: Computed table; only one that says in ``announced_as`` as what kind its makes are
+            announced has observers.
+        key: Primary key of the task.
+        sentence: What to say.
+    """
+    kind = getattr(table, "announced_as", None)
+    if kind is not None:
+        _Watching(kind, key).tell("end", "failed", sentence)
+
+
 class _Watching:
     """The observations of one piece of work."""
 

@@ -307,6 +307,8 @@ class ModelTraining(DistinctJobs, dj.Computed):
     run_info        : {BLOB}      # how it came to be
     """
 
+    announced_as = TRAINING
+
     def make_fetch(self, key: dict[str, Any], device: str | None = None) -> tuple[Any, ...]:
         """Fetch what the task says."""
         task = TrainingTask * TrainingParamSet & key
@@ -316,7 +318,7 @@ class ModelTraining(DistinctJobs, dj.Computed):
 
     def make_compute(self, key: dict[str, Any], *task: Any) -> tuple[TrainingResult]:
         """Train, or find the training finished before."""
-        with announced(TRAINING, key):
+        with announced(self.announced_as, key):
             return (run_training(TrainingJob(key, *task), get_roots()),)
 
     def make_insert(self, key: dict[str, Any], result: TrainingResult) -> None:

@@ -266,6 +266,8 @@ class PoseEstimation(DistinctJobs, dj.Computed):
         likelihood    : {BLOB}  # 0 to 1
         """
 
+    announced_as = INFERENCE
+
     @property
     def key_source(self) -> Any:
         """Tasks whose recording has been read."""
@@ -303,7 +305,7 @@ class PoseEstimation(DistinctJobs, dj.Computed):
         """Analyze the recording, or find the analysis finished before, or load its results."""
         if isinstance(job, LoadingJob):
             return (run_loading(job, get_roots()),)
-        with announced(INFERENCE, key):
+        with announced(self.announced_as, key):
             return (run_inference(job, get_roots()),)
 
     def make_insert(self, key: dict[str, Any], result: InferenceResult) -> None:

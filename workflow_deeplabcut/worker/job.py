@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from element_deeplabcut.errors import Interrupted, LeaseLost, SetupError, Stopped
+from element_deeplabcut.progress import announce_failure
 
 from .lease import HeldLease, LeaseStore
 from .machine import is_machines
@@ -93,7 +94,9 @@ def _try(
             "they were killed (for want of memory?) or lost. See their logs, then retry it with: "
             "workflow-deeplabcut jobs retry."
         )
-        return _fail(lease, leases, stop, message, message)
+        end = _fail(lease, leases, stop, message, message)
+        announce_failure(lease.table, lease.key, message)
+        return end
     try:
         with stop.interrupting():
             device = choose_options(lease.table, options.device)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from element_deeplabcut import train
 from element_deeplabcut.engines.base import TrainingProgress
 from element_deeplabcut.progress import TRAINING, announced, show_training
 from element_deeplabcut.readers.learning_curve import LOSS
@@ -180,6 +181,36 @@ def test_what_the_one_before_said_is_not_how_far_a_job_is(
         jobs.complete(table.table_name, table._job_key(training))
     (left,) = merge([], lab.pipeline.report.list_progress(training))
     assert (left.state, left.pid) == ("silent", os.getpid() + 1)
+
+
+def test_a_training_that_kills_its_workers_is_an_error_and_not_silent(
+    lab: Lab, site: Site, training: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them had begun it; nobody is left to say so but the one that gives it up."""
+    table, policy = lab.pipeline.train.ModelTraining, RetryPolicy(limit=2)
+
+    def die(*args: Any) -> None:
+        with show_training("", "pytorch", 0, "cuda:1"):
+            until(lambda: progress & training & {"pid": os.getpid()})
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    progress = lab.pipeline.report.TrainingProgress
+    monkeypatch.setattr(train, "run_training", die)
+    options = {"restrictions": [training], "retry": policy, "max_jobs": 1}
+    try:
+        for _ in range(2):
+            worker = site.start(table, **options, lease=0.5)
+            assert worker.wait(60) == -signal.SIGKILL
+            assert (progress & training).fetch1("state", "message") == ("running", "")
+        assert site.run(table, **options, stop_when_idle=False).failed == 1
+        state, message = (progress & training).fetch1("state", "message")
+        status = gather_status([table])
+    finally:
+        lab.pipeline.train.schema.jobs.delete()
+    assert state == "failed"
+    assert message.startswith("WorkerDied: 2 workers began this job")
+    assert not [job for job in status.running if job.key == training]
+    assert [job.message for job in status.errors if job.key == training] == [message]
 
 
 def test_counts_are_kept_while_counting_takes_long(
