@@ -29,13 +29,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymysql
-from datajoint.blob import pack
 
 from ..blobs import encode_value
 from ..connections import connect_plainly
 from ..progress import INFERENCE, TRAINING, Observation
-from ..readers.learning_curve import LEARNING_RATE, LOSS
 from .progress import MAX_MESSAGE
+from .standing import Standing, describe_inference, describe_training, finite
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +80,11 @@ class Target:
     result: str
 
 
+_COLUMNS = {
+    TRAINING: (describe_training, "epoch", "total_epochs"),
+    INFERENCE: (describe_inference, "frames_done", "total_frames"),
+}
+
 _targets: dict[str, Target] = {}
 
 
@@ -97,80 +101,6 @@ def observe(kind: str, key: Mapping[str, Any]) -> Observation | None:
     """Record the progress of a piece of work, if there is a table for it."""
     target = _targets.get(kind)
     return None if target is None else Recorder(target, key)
-
-
-class Standing:
-    """Where the work stands, as it is known in this process."""
-
-    def __init__(self, engine: str, device: str, done: int, total: int | None) -> None:
-        self.engine, self.device = engine, device
-        self.done, self.total = done, total
-        self.metrics: dict[str, float] = {}
-        self._origin = (time.perf_counter(), done)
-        self._first = self._origin  # the first step that was done: when, and which
-        self._has_moved = False
-        self._moved_at = self._origin[0]
-
-    def update(self, done: int, total: int | None, metrics: Mapping[str, float]) -> None:
-        """Take note of the latest figures."""
-        self.metrics = {**self.metrics, **metrics}
-        self.total = total if total is not None else self.total
-        if done <= self.done:
-            return
-        self.done, self._moved_at = done, time.perf_counter()
-        if not self._has_moved:
-            # Until the first step, models are built and libraries imported.
-            self._has_moved, self._first = True, (self._moved_at, done)
-
-    @property
-    def elapsed(self) -> float:
-        """Time since the work began, s."""
-        return time.perf_counter() - self._origin[0]
-
-    @property
-    def per_s(self) -> float | None:
-        """Steps per second since the first one was done, or since the start if it is the only."""
-        if not self._has_moved:
-            return None
-        began, done = self._first if self.done > self._first[1] else self._origin
-        seconds = self._moved_at - began
-        return (self.done - done) / seconds if seconds > 0 else None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate from the pace so far, s; None before the first step."""
-        if self.total is None or not self.per_s:
-            return None
-        since = time.perf_counter() - self._moved_at
-        return max((self.total - self.done) / self.per_s - since, 0.0)
-
-
-def _describe_training(standing: Standing) -> dict[str, Any]:
-    return {
-        "epoch": standing.done,
-        "total_epochs": standing.total,
-        "loss": _finite(standing.metrics.get(LOSS)),
-        "learning_rate": _finite(standing.metrics.get(LEARNING_RATE)),
-        "metrics": pack(standing.metrics),
-    }
-
-
-def _describe_inference(standing: Standing) -> dict[str, Any]:
-    return {
-        "frames_done": standing.done,
-        "total_frames": standing.total,
-        "frames_per_s": _finite(standing.per_s),
-    }
-
-
-_COLUMNS = {
-    TRAINING: (_describe_training, "epoch", "total_epochs"),
-    INFERENCE: (_describe_inference, "frames_done", "total_frames"),
-}
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 class Recorder:
@@ -211,8 +141,7 @@ class Recorder:
         if os.getpid() != self._pid:
             return
         # Parts of file names may have no place in UTF-8.
-        text = sentence.encode("utf-8", "backslashreplace").decode()
-        self._outcome = (outcome, text[:MAX_MESSAGE])
+        self._outcome = (outcome, _to_text(sentence))
         self._has_ended.set()
         if self._standing is None:
             self._thread.start()
@@ -283,6 +212,15 @@ class Recorder:
                 init_command=f"SET SESSION innodb_lock_wait_timeout={_TIMEOUT_S - 1}, "
                 f"lock_wait_timeout={_TIMEOUT_S - 1}",  # or a late one follows the last row
             )  # fmt: skip
+        try:
+            self._write_row(outcome)
+        except pymysql.err.DataError:
+            if outcome is None:
+                raise
+            # The column may be of a character set that lacks some letters of the message.
+            self._write_row((outcome[0], _to_text(outcome[1], "ascii")))
+
+    def _write_row(self, outcome: tuple[str, str] | None) -> None:
         if self._standing is None:
             if outcome is not None:
                 self._settle(*outcome)
@@ -301,7 +239,7 @@ class Recorder:
         return {
             "state": state,
             **self._target.describe(standing),
-            "seconds_left": 0.0 if state == "finished" else _finite(standing.seconds_left),
+            "seconds_left": 0.0 if state == "finished" else finite(standing.seconds_left),
             "engine": standing.engine[:16],
             "device": standing.device[:64],
             "host": socket.gethostname()[:255],
@@ -383,6 +321,11 @@ class Recorder:
             with contextlib.suppress(Exception):
                 self._connection.close()
         self._connection = None
+
+
+def _to_text(sentence: str, charset: str = "utf-8") -> str:
+    """Write what has no place in a character set as escapes, in as much as the column holds."""
+    return sentence.encode(charset, "backslashreplace").decode(charset)[:MAX_MESSAGE]
 
 
 def _number(error: Exception) -> Any:

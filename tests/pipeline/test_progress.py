@@ -206,6 +206,58 @@ def test_how_it_ended_is_said(
     assert (progress.state, progress.seconds_left) == (state, None)
 
 
+@pytest.fixture
+def latin(lab: Lab) -> Iterator[None]:
+    """The column of messages, as in a lab whose schemas were made with the character set latin1."""
+    table = lab.pipeline.report.TrainingProgress()
+    query = table.connection.query
+    modify = f"ALTER TABLE {table.full_table_name} MODIFY message varchar(1000) CHARACTER SET "
+    rest = f"NOT NULL DEFAULT '' COMMENT '{table.heading.attributes['message'].comment}'"
+    charset, collation = query(
+        "SELECT CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE "
+        "TABLE_SCHEMA=%s AND TABLE_NAME=%s AND COLUMN_NAME='message'",
+        args=(table.database, table.table_name),
+    ).fetchone()
+    declared = query(f"SHOW CREATE TABLE {table.full_table_name}").fetchone()
+    query(f"{modify} latin1 {rest}")
+    yield
+    query(f"{modify} {charset} COLLATE {collation} {rest}")
+    assert query(f"SHOW CREATE TABLE {table.full_table_name}").fetchone() == declared
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [("'Mäuse.mp4' is damaged.", "'Mäuse.mp4' is damaged."),
+     ("'マウス.mp4' is damaged.", r"'\u30de\u30a6\u30b9.mp4' is damaged."),
+     ("マ" * 999, r"\u30de" * 164)],
+)  # fmt: skip
+def test_a_message_that_the_database_has_no_letters_for_is_said_in_others(
+    lab: Lab, task: dict[str, Any], latin: None, caplog: pytest.LogCaptureFixture,
+    has_begun: bool, said: str, stored: str,
+) -> None:  # fmt: skip
+    """An attempt that had begun ends its own row; one that had not, that of the one before."""
+    with announced(TRAINING, task), show_training("", "pytorch", 0, "cuda:3"):
+        pass
+    table = lab.pipeline.report.TrainingProgress
+    query = f"UPDATE {table.full_table_name} SET state='running' WHERE training_id=1000"
+    table.connection.query(query)
+
+    def work() -> None:
+        with announced(TRAINING, task):
+            if has_begun:
+                with show_training("", "pytorch", 0, "cuda:3"):
+                    raise VideoError(said)
+            raise VideoError(said)
+
+    with pytest.raises(VideoError):
+        work()
+    row = row_of(lab, task)
+    assert row["state"] == "failed"
+    assert row["message"].startswith(f"VideoError: {stored}")
+    assert not caplog.records
+
+
 def test_a_result_that_is_found_ends_the_row_of_who_died(lab: Lab, task: dict[str, Any]) -> None:
     """A worker was killed after it had published, before it recorded; the next only inserts."""
     table = lab.pipeline.report.TrainingProgress
