@@ -25,7 +25,7 @@ class FileState:
         path: POSIX path, relative to a root or to the processed directory.
         state: ``same`` (hashed again), ``present`` (there, and of the recorded size where one was
             recorded; not hashed), ``changed``, ``missing``, or ``unseen`` (its root directory is
-            not on this machine).
+            not on this machine, or it may not or cannot be read).
         sha256: Hash that was recorded, or None.
         size: Bytes that were recorded, or None.
         detail: What there is to say of the state, or ''.

@@ -19,6 +19,7 @@ from element_deeplabcut.provenance import describe
 from workflow_deeplabcut import bulk, cli, ingest
 
 from ..conftest import TRAINING_PARAMS, Lab, Trained
+from ..rights import run_refused
 from .scripted import load_pose, random_tracks, register_model
 
 dlc = pytest.mark.dlc
@@ -183,6 +184,40 @@ def test_a_laptop_without_the_files_says_so(
     assert {file.state for file in story.all_files} == {"unseen"}
     assert not story.changed_files
     assert "not seen" in str(story)
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_may_not_be_read_is_not_seen_and_the_rest_is_told(
+    lab: Lab, scripted: dict[str, Any], tmp_path: Path, what: str
+) -> None:
+    """Another user's result, in the middle of a story whose other files are readable."""
+    key = load_pose(lab, random_tracks(20))
+    pairs = [f"{name}={key[name]}" for name in ("recording_id", "model_name")]
+    (result,) = describe(lab.pipeline.model.PoseEstimation, key).files
+    hidden = lab.root / result.path if what == "file" else (lab.root / result.path).parent
+
+    def ask() -> int:
+        dj.conn().connect()  # a connection of its own
+        return cli.main(["describe", "PoseEstimation", *pairs, "--check-files", "--json"])
+
+    mode = hidden.stat().st_mode
+    hidden.chmod(0)
+    try:
+        code = run_refused(ask, tmp_path / "out.json")
+    finally:
+        hidden.chmod(mode)
+    said = (tmp_path / "out.json").read_text()
+    assert code == 0, said
+    story = json.loads(said)
+    (found,) = story["files"]
+    assert (found["state"], found["sha256"]) == ("unseen", result.sha256)
+    assert "cannot be read (Permission denied)" in found["detail"]
+    assert story["facts"]["body parts"] == "nose, tailbase"
+    by_table = {one["table"]: one["files"] for one in story["made_from"]}
+    assert [file["state"] for file in by_table["model.Model"]] == ["same"]
+    # The recording lies in the same folder.
+    video = "present" if what == "file" else "unseen"
+    assert [file["state"] for file in by_table["model.RecordingInfo"]] == [video]
 
 
 def test_every_computed_row_there_is_can_be_described(lab: Lab, scripted: dict[str, Any]) -> None:
