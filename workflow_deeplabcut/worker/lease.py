@@ -66,6 +66,9 @@ _TAKE = f"""
         attempts = IF({_IS_FREE}, attempts + 1, attempts),
         expires_at = IF({_IS_FREE}, VALUES(expires_at), expires_at)
 """
+_MOMENT_S = 2
+"""Longer than it takes from one look at what is due to the next."""
+
 _STACK_LENGTH = 100_000
 """Characters of a stack that are kept, from its end."""
 
@@ -352,21 +355,25 @@ class LeaseStore:
 
     def list_waiting(self, table: Any) -> list[dict[str, Any]]:
         """Keys of a table's jobs that can be tried later: they failed, or may still be renewed."""
-        # One whose time came a moment ago may have come between two looks at what is due.
-        waiting = f"token='' AND expires_at > {_NOW} - INTERVAL 2 SECOND"
-        if self._is_patient():
+        # One whose time came a moment ago may have come between two looks at what is due; and
+        # patience may have ended between them.
+        waiting = f"token='' AND expires_at > {_NOW} - INTERVAL {_MOMENT_S} SECOND"
+        if self._is_patient(_MOMENT_S):
             waiting = f"({waiting} OR token<>'' AND {_IS_FREE})"
         return self._list_keys(table, waiting)
 
-    def _is_patient(self) -> bool:
+    def _is_patient(self, longer: float = 0) -> bool:
         """Whether the server was away just now, so that nobody could renew a lease.
 
         Jobs are left to those who had them for the time of a lease, or an outage would cost what
         they have computed.
         """
+        return self._count_seconds_up() < self.seconds + longer
+
+    def _count_seconds_up(self) -> float:
+        """For how long the server has been there, as far as is known here."""
         (_, uptime) = self.server.query("SHOW GLOBAL STATUS LIKE 'Uptime'").fetchone()
-        since = min(float(uptime), time.monotonic() - self.server.returned_at)
-        return since < self.seconds
+        return min(float(uptime), time.monotonic() - self.server.returned_at)
 
     def _list_keys(self, table: Any, condition: str) -> list[dict[str, Any]]:
         rows = self.server.query(

@@ -66,6 +66,22 @@ def test_a_dead_workers_lease_on_a_recorded_job_ends(site: Site) -> None:
     assert not site.leases
 
 
+def test_a_job_that_becomes_due_between_two_looks_keeps_a_worker(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is back for the time of a lease just when a worker finds nothing to do."""
+    (key,) = site.add("")
+    leases = LeaseStore(Server(dj.conn(), "dead"), os.environ["DATABASE_PREFIX"], seconds=60)
+    assert leases.take(site.Parts(), key)
+    site.leases.connection.query(
+        f"UPDATE {site.leases.full_table_name} SET expires_at=UTC_TIMESTAMP(6)"
+    )
+    for seconds_up, is_due, is_waited_for in ((59, 0, 1), (61, 1, 1), (99, 1, 0)):
+        monkeypatch.setattr(leases, "_count_seconds_up", lambda up=seconds_up: up)
+        assert len(leases.list_due(site.Parts())) == is_due
+        assert len(leases.list_waiting(site.Parts())) == is_waited_for
+
+
 def test_a_worker_that_computes_stops_at_the_next_batch(site: Site) -> None:
     site.add("work 30")
     worker = site.start(site.Parts, lease=0.5)
