@@ -163,25 +163,25 @@ def test_the_leaderboard_over_engines(
 def test_trainings_are_chosen_by_what_the_leaderboard_shows(lab: Lab, trained: Trained) -> None:
     """By engine, network, shuffle and description, though a training's own row has none of them."""
     report, ours = lab.pipeline.report, trained.training_key
-    params = {**TRAINING_PARAMS, "epochs": 1, "save_epochs": 1, "shuffle": 1016}
-    other = lab.add_training(1016, params)
+    params = {**TRAINING_PARAMS, "epochs": 1, "save_epochs": 1, "shuffle": 1216}
+    other = lab.add_training(1216, params)
     lab.pipeline.train.ModelTraining.populate(other)
 
     def choose(restriction: Any) -> set[int]:
         return set(report.leaderboard(restriction)["training_id"])
 
-    assert choose({"shuffle": 1016}) == choose("shuffle=1016") == {1016}
+    assert choose({"shuffle": 1216}) == choose("shuffle=1216") == {1216}
     assert choose({**ours, "shuffle": 1}) == choose({**ours, "engine": "pytorch"}) == {1}
-    assert choose("training_id IN (1, 1016) AND engine='pytorch'") == {1, 1016}
-    assert choose([{"shuffle": 1016}, ours]) == {1, 1016}
-    assert choose(part for part in ({"shuffle": 1016}, ours)) == {1, 1016}
+    assert choose("training_id IN (1, 1216) AND engine='pytorch'") == {1, 1216}
+    assert choose([{"shuffle": 1216}, ours]) == {1, 1216}
+    assert choose(part for part in ({"shuffle": 1216}, ours)) == {1, 1216}
     assert choose(dj.AndList([[other, ours], {"net_type": "resnet_50"}, {"shuffle": 1}])) == {1}
-    assert choose(dj.AndList([[other, ours], dj.Not({"shuffle": 1})])) == {1016}
-    assert choose(dj.AndList([[other, ours], {"paramset_desc": "test"}])) == {1, 1016}
+    assert choose(dj.AndList([[other, ours], dj.Not({"shuffle": 1})])) == {1216}
+    assert choose(dj.AndList([[other, ours], {"paramset_desc": "test"}])) == {1, 1216}
     lab.pipeline.model.ModelEvaluation.populate(trained.model_key)
     best = report.best_model(dj.AndList([[other, ours], {"shuffle": 1}]), evaluated_only=True)
     assert best.training_key == ours
-    for nothing in ({**ours, "shuffle": 1016}, {**ours, "engine": "tensorflow"}):
+    for nothing in ({**ours, "shuffle": 1216}, {**ours, "engine": "tensorflow"}):
         with pytest.raises(QueryError, match="matches no finished training"):
             report.leaderboard(nothing)
 
@@ -189,11 +189,11 @@ def test_trainings_are_chosen_by_what_the_leaderboard_shows(lab: Lab, trained: T
 def test_a_worker_may_be_first(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It records snapshots and evaluations of its own accord, also those that are asked for."""
     train, model, report = lab.pipeline.train, lab.pipeline.model, lab.pipeline.report
-    key = lab.add_training(1017, {**TRAINING_PARAMS, "epochs": 1, "save_epochs": 1, "seed": 1017})
+    key = lab.add_training(1217, {**TRAINING_PARAMS, "epochs": 1, "save_epochs": 1, "seed": 1217})
     train.ModelTraining.populate(key)
     for module, name, table, chosen in (
         (snapshots, "list_kept_snapshots", report.Snapshot, key),
-        (models, "run_evaluation", model.ModelEvaluation, "model_name LIKE 'training 1-%-1017 %'"),
+        (models, "run_evaluation", model.ModelEvaluation, "model_name LIKE 'training 1-%-1217 %'"),
     ):
         let_a_worker_be_first(monkeypatch, module, name, table, chosen, tmp_path / name)
     best = report.best_model(key, evaluate=True)
