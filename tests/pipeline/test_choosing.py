@@ -20,9 +20,9 @@ from ..conftest import TRAINING_PARAMS, Lab
 def begun(lab: Lab, scripted: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Keys of a training and of an inference that were begun, beside one more of each."""
     train, model = lab.pipeline.train, lab.pipeline.model
-    trainings = [lab.add_training(number, TRAINING_PARAMS) for number in (1200, 1201)]
+    trainings = [lab.add_training(number, TRAINING_PARAMS) for number in (1260, 1261)]
     analyses = []
-    for number in (1200, 1201):
+    for number in (1260, 1261):
         recording = lab.add_recording(number, lab.new_video)
         analyses.append(model.PoseEstimationTask.generate({**recording, **scripted}))
     for key in trainings:
@@ -42,10 +42,10 @@ def listed(lab: Lab, restriction: Any) -> list[tuple[str, Any]]:
         (one.table, one.key.get("training_id", one.key.get("recording_id")))
         for one in lab.pipeline.report.list_progress(restriction)
     ]
-    return sorted(one for one in found if one[1] in (1200, 1201))
+    return sorted(one for one in found if one[1] in (1260, 1261))
 
 
-TRAINED, ANALYZED = ("ModelTraining", 1200), ("PoseEstimation", 1200)
+TRAINED, ANALYZED = ("ModelTraining", 1260), ("PoseEstimation", 1260)
 
 
 def test_a_restriction_of_one_kind_of_task_lists_none_of_the_other(
@@ -53,19 +53,19 @@ def test_a_restriction_of_one_kind_of_task_lists_none_of_the_other(
 ) -> None:
     train, model, (training, analysis) = lab.pipeline.train, lab.pipeline.model, begun
     for restriction in (
-        training, "training_id=1200", {"training_id": 1200}, [training],
-        train.TrainingTask & "training_id=1200",
-        dj.AndList(["training_id=1200", "state='finished'"]),
+        training, "training_id=1260", {"training_id": 1260}, [training],
+        train.TrainingTask & "training_id=1260",
+        dj.AndList(["training_id=1260", "state='finished'"]),
         (train.TrainingTask & training).fetch("KEY", as_dict=False),
         (train.TrainingTask & training).fetch()[0],
         (train.TrainingTask & training).fetch(format="frame"),
     ):  # fmt: skip
         assert listed(lab, restriction) == [TRAINED], restriction
     for restriction in (
-        analysis, "recording_id=1200", {"recording_id": 1200}, [analysis],
-        model.PoseEstimationTask & "recording_id=1200",
-        model.VideoRecording & "recording_id=1200",  # it has a column `device`, as progress has
-        dj.AndList([{"recording_id": 1200}, "state='finished'"]),
+        analysis, "recording_id=1260", {"recording_id": 1260}, [analysis],
+        model.PoseEstimationTask & "recording_id=1260",
+        model.VideoRecording & "recording_id=1260",  # it has a column `device`, as progress has
+        dj.AndList([{"recording_id": 1260}, "state='finished'"]),
     ):  # fmt: skip
         assert listed(lab, restriction) == [ANALYZED], restriction
 
@@ -75,19 +75,19 @@ def test_a_restriction_of_both_lists_both(
 ) -> None:
     training, analysis = begun
     everything = sorted(
-        (name, number) for name, _ in (TRAINED, ANALYZED) for number in (1200, 1201)
+        (name, number) for name, _ in (TRAINED, ANALYZED) for number in (1260, 1261)
     )
     for restriction in (True, {}, "device='cuda:7'", {"device": "cuda:7"}, dj.AndList()):
         assert listed(lab, restriction) == everything, restriction
     for restriction in (
-        [training, analysis], ["training_id=1200", "recording_id=1200"],
-        [{"training_id": 1200}, lab.pipeline.model.PoseEstimationTask & analysis],
+        [training, analysis], ["training_id=1260", "recording_id=1260"],
+        [{"training_id": 1260}, lab.pipeline.model.PoseEstimationTask & analysis],
         (part for part in begun),
     ):  # fmt: skip
         assert listed(lab, restriction) == [TRAINED, ANALYZED], restriction
     assert listed(lab, dj.AndList([training, analysis])) == []
-    assert ("ModelTraining", 1201) in listed(lab, dj.Not({"training_id": 1200}))
-    assert TRAINED not in listed(lab, dj.Not({"training_id": 1200}))
+    assert ("ModelTraining", 1261) in listed(lab, dj.Not({"training_id": 1260}))
+    assert TRAINED not in listed(lab, dj.Not({"training_id": 1260}))
 
 
 @pytest.mark.parametrize(
