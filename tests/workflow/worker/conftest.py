@@ -56,7 +56,7 @@ class WorkerProcess:
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """Wait for its end and return the exit code."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -125,7 +125,7 @@ class Site:
         assert not self.leases & {"database_name": scripted.schema.database} & "token<>''"
 
 
-def until(condition: Callable[[], Any], seconds: float = 15) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 45) -> Any:
     """Wait until something is so."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

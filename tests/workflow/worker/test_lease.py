@@ -107,7 +107,7 @@ def test_a_transaction_left_open_blocks_nobody(site: Site) -> None:
     began = time.monotonic()
     second = site.start(site.Plain, max_jobs=1)
     assert second.wait() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 40  # a lock is waited for for 50 s
     (pid,) = site.Plain.fetch("pid")
     first.send(signal.SIGCONT)
     until(lambda: "its row is there already" in first.log.read_text())
