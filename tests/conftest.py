@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ for name in [
     name for name in os.environ if name.startswith(FOREIGN) and name != "DLC_REAL_PROJECT"
 ]:
     del os.environ[name]
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As whatever a shell starts in the background; commands under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.update(
     OMP_NUM_THREADS="1",  # with more, OpenMP spins on contended cores
     NUMBA_NUM_THREADS="1",  # or numba sets OpenMP's threads to the number of cores
