@@ -1,4 +1,4 @@
-"""Numbers and keys as a person reads them."""
+"""Numbers and keys as a person reads them, and texts as a database can hold them."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def show_count(number: int, what: str) -> str:
 def show_key(key: Mapping[str, Any]) -> str:
     """Write a key in one line, as it is typed: ``recording_id=1 model_name=reaching``."""
     return " ".join(f"{name}={value}" for name, value in key.items())
+
+
+def fit_charset(said: str, charset: str = "utf-8") -> str:
+    """Write what has no place in a character set, as parts of file names may, as escapes."""
+    return said.encode(charset, "backslashreplace").decode(charset)

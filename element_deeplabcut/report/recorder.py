@@ -33,6 +33,7 @@ import pymysql
 from ..blobs import encode_value
 from ..connections import connect_plainly
 from ..progress import INFERENCE, TRAINING, Observation
+from ..wording import fit_charset
 from .progress import MAX_MESSAGE
 from .standing import Standing, describe_inference, describe_training, finite
 
@@ -141,7 +142,7 @@ class Recorder:
         if os.getpid() != self._pid:
             return
         # Parts of file names may have no place in UTF-8.
-        self._outcome = (outcome, _to_text(sentence))
+        self._outcome = (outcome, fit_charset(sentence)[:MAX_MESSAGE])
         self._has_ended.set()
         if self._standing is None:
             self._thread.start()
@@ -218,7 +219,7 @@ class Recorder:
             if outcome is None:
                 raise
             # The column may be of a character set that lacks some letters of the message.
-            self._write_row((outcome[0], _to_text(outcome[1], "ascii")))
+            self._write_row((outcome[0], fit_charset(outcome[1], "ascii")[:MAX_MESSAGE]))
 
     def _write_row(self, outcome: tuple[str, str] | None) -> None:
         if self._standing is None:
@@ -321,11 +322,6 @@ class Recorder:
             with contextlib.suppress(Exception):
                 self._connection.close()
         self._connection = None
-
-
-def _to_text(sentence: str, charset: str = "utf-8") -> str:
-    """Write what has no place in a character set as escapes, in as much as the column holds."""
-    return sentence.encode(charset, "backslashreplace").decode(charset)[:MAX_MESSAGE]
 
 
 def _number(error: Exception) -> Any:

@@ -142,33 +142,30 @@ def test_an_analysis_that_waits_for_its_next_try_does_not_wait_when_queued_again
     assert "1 kept, as their results are there" in capsys.readouterr().out
 
 
-def test_an_analysis_set_to_be_ignored_is_done_when_it_is_queued_again(
-    lab: Lab, recording: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = lab.pipeline.model
-    table = model.PoseEstimation()
-    batch = queue_poses(capsys, 2)
-    (key,) = (model.PoseEstimationTask & recording).fetch("KEY")
-    model.schema.jobs.ignore(table.table_name, table._job_key(key))
-    assert cli.main(["queue", "undo", str(batch)]) == 0
-    queue_poses(capsys, 4)
-    table.populate(recording, reserve_jobs=True)
-    assert table & recording
+def ignore(table: Any, key: dict[str, Any]) -> None:
+    jobs = table.connection.schemas[table.database].jobs
+    jobs.ignore(table.table_name, table._job_key(key))
 
 
-def test_the_tries_of_a_worker_that_died_do_not_count_when_it_is_queued_again(
-    lab: Lab, recording: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = lab.pipeline.model
-    table = model.PoseEstimation()
-    batch = queue_poses(capsys, 2)
-    (key,) = (model.PoseEstimationTask & recording).fetch("KEY")
+def die_in_five_workers(table: Any, key: dict[str, Any]) -> None:
     server = Server(table.connection, WORKER)
     assert LeaseStore(server, os.environ["DATABASE_PREFIX"], 60).take(table, key)
     table.connection.query(
         f"UPDATE {Lease().full_table_name} SET expires_at=UTC_TIMESTAMP(6) - INTERVAL 1 HOUR, "
         f"attempts=5 WHERE owner='{WORKER}'"
     )
+
+
+@pytest.mark.parametrize("spoil", [ignore, die_in_five_workers])
+def test_what_was_said_of_an_analysis_is_forgotten_when_it_is_queued_again(
+    lab: Lab, recording: dict[str, Any], capsys: pytest.CaptureFixture[str],
+    spoil: Callable[..., None],
+) -> None:  # fmt: skip
+    model = lab.pipeline.model
+    table = model.PoseEstimation()
+    batch = queue_poses(capsys, 2)
+    (key,) = (model.PoseEstimationTask & recording).fetch("KEY")
+    spoil(table, key)
     assert cli.main(["queue", "undo", str(batch)]) == 0
     assert not list_jobs([table], key={"recording_id": 1170})
     queue_poses(capsys, 4)

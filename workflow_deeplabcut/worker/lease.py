@@ -31,6 +31,7 @@ from datajoint.jobs import ERROR_MESSAGE_LENGTH
 
 from element_deeplabcut.errors import LeaseLost
 from element_deeplabcut.tables import read_job_key
+from element_deeplabcut.wording import fit_charset
 
 from .server import Server, is_conflict
 
@@ -280,15 +281,15 @@ class LeaseStore:
             message,
             f"UPDATE {jobs_of(lease.table)} SET status='error', error_message=%s, error_stack=%s, "
             f"timestamp=CURRENT_TIMESTAMP {_OUR_RESERVATION}",
-            *(pack(to_text(stack)[-_STACK_LENGTH:]), *lease.row[1:], mark(lease.token)),
+            *(pack(fit_charset(stack)[-_STACK_LENGTH:]), *lease.row[1:], mark(lease.token)),
         )
 
     def _write(self, message: str, sql: str, *values: Any) -> None:
         """Run a statement whose first value is a message, which must not fail for its letters."""
         try:
-            self.server.query(sql, shorten(to_text(message)), *values)
+            self.server.query(sql, shorten(fit_charset(message)), *values)
         except pymysql.err.DataError:  # the column is of a character set that lacks some
-            self.server.query(sql, shorten(to_text(message, "ascii")), *values)
+            self.server.query(sql, shorten(fit_charset(message, "ascii")), *values)
 
     def postpone(self, lease: HeldLease, delay: float, message: str) -> None:
         """Give the job back to be tried again, by anybody, after a delay (s)."""
@@ -425,11 +426,6 @@ class LeaseStore:
 
 class _TakenError(Exception):
     """Somebody else has the job; rolls the transaction back."""
-
-
-def to_text(said: str, charset: str = "utf-8") -> str:
-    """Write what has no place in a character set, as parts of file names may, as escapes."""
-    return said.encode(charset, "backslashreplace").decode(charset)
 
 
 def shorten(message: str) -> str:
